@@ -1,0 +1,212 @@
+"""Profiles: every setting of a run in one place, as frozen dataclasses.
+
+The paper leaves most sizes and weights unstated (PAPER settings are in `paperlib.paper`); what is chosen here, and why, is
+said beside each field and listed in the table of unstated settings. An unknown key is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from paperlib.errors import InputError
+
+FPS = 25  # networks run at 25 fps (DESIGN); the paper's corpora are 25 fps
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """The embedded corpus: how many speakers, clips and seconds, at which size."""
+
+    size: int = 96  # pixels, square
+    train_speakers: int = 32
+    val_speakers: int = 4
+    test_speakers: int = 10
+    clips_per_speaker: int = 4  # train and validation; a test speaker has `test_scenes` pairs instead
+    test_scenes: int = 2  # per test speaker, each rendered twice with different speech (counterfactual pairs)
+    seconds: float = 4.0  # longest clip; sentences are cut at this length
+    motion: str = "rule"  # the coarticulation model that moves the mouth
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Small SyncNet: the teacher's expert. Never a judge (it trains the teacher)."""
+
+    size: int = 48  # mouth crops are resized to size x size
+    width: int = 16  # channels of the first layer
+    embed: int = 128
+    steps: int = 1500
+    batch: int = 32
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Semantic teacher, a Wav2Lip-style generator: speech + a fixed neutral face -> the image sequence V of (3)."""
+
+    size: int = 48  # Wav2Lip's own is 96
+    width: int = 12  # channels of the first layer (Wav2Lip: 16)
+    steps: int = 1500
+    batch: int = 16
+    lr: float = 5e-4
+    sync_weight: float = 0.03  # Wav2Lip's weight of the sync loss, once it is switched on
+    sync_from: float = 0.6  # share of the steps after which the sync loss is added
+
+
+@dataclass(frozen=True)
+class ExpressionConfig:
+    """Stage 1, equations (3)-(13). The paper gives the optimiser, lr, batch and lambda_shape; the sizes are not stated."""
+
+    audio_channels: tuple[int, ...] = (32, 64, 96, 96, 96)  # VGG-M style, five convolutions
+    visual_channels: tuple[int, ...] = (16, 32, 48, 48, 48)
+    d_a: int = 96  # length of F_a
+    d_v: int = 64  # length of F_v
+    d: int = 96  # length of q, K, V and z
+    k: int = 2  # the window N(t) has 2k+1 frames
+    lstm_hidden: int = 96  # per direction
+    window: int = 25  # frames per training sequence (the paper: an LRW clip of 29)
+    steps: int = 2000
+    batch: int = 16  # the paper's
+    lr: float = 1e-3  # the paper's 2e-4 belongs to a day of training; ours is short
+    lambda_shape: float = 0.5  # (13), the paper's
+
+
+@dataclass(frozen=True)
+class RendererConfig:
+    """Stage 2, equations (14)-(32). Lambdas, widths, critic steps and stage lengths are not stated in the paper."""
+
+    size: int = 96
+    sfm_base: int = 12  # FlowNetS starts at 64
+    tmn_base: int = 16
+    rbfin_base: int = 16
+    max_channels: int = 128
+    ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
+    msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
+    msaf_init: float = 0.1  # start of the learnable scale of (22); not stated
+    critic_base: int = 16
+    critic_every: int = 1  # critic steps per generator step
+    batch: int = 4  # the paper: 2
+    lr: float = 4e-4  # the paper: 1e-4, over days
+    steps_warm: int = 800  # SFM and TMN alone
+    steps_joint1: int = 1600  # joint, eps 0.1
+    steps_joint2: int = 1600  # joint, eps 0.2
+    l_ssim: float = 0.5
+    l_p: float = 0.05
+    l_style: float = 5.0
+    l_wgan: float = 0.002
+    l_corr: float = 0.5
+    lambda_gp: float = 10.0  # WGAN-GP's own default
+    corr_form: str = "cwl"  # cwl | printed | flow_magnitude, see losses.correspondence
+    vgg_layers: tuple[str, ...] = ("relu1_2", "relu2_2")  # VGG-16; `paper` adds relu3_3
+    vgg_size: int = 48  # features are computed on the mouth crop at this size (0: whole frame)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All settings of a run. `size` is the side of the square face frames."""
+
+    name: str
+    seed: int = 0
+    clips: int = 4  # clips that a result cell scores
+    minutes_label: str = ""
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    expression: ExpressionConfig = field(default_factory=ExpressionConfig)
+    renderer: RendererConfig = field(default_factory=RendererConfig)
+
+    @property
+    def size(self) -> int:
+        """Side of the square face frames, pixels."""
+        return self.corpus.size
+
+
+_SMOKE = Profile(
+    name="smoke",
+    clips=2,
+    corpus=CorpusConfig(size=64, train_speakers=3, val_speakers=1, test_speakers=2, clips_per_speaker=1, test_scenes=1, seconds=2.4),
+    sync=SyncConfig(size=32, width=8, embed=32, steps=20, batch=8),
+    teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
+    expression=ExpressionConfig(
+        audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, lstm_hidden=32, window=15, steps=60, batch=4
+    ),
+    renderer=RendererConfig(
+        size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, ftex_proj=4, critic_base=8, batch=2,
+        steps_warm=8, steps_joint1=8, steps_joint2=8, vgg_size=32,
+    ),
+)  # fmt: skip
+
+_PAPER = Profile(
+    name="paper",
+    clips=200,
+    corpus=CorpusConfig(size=192, train_speakers=400, val_speakers=40, test_speakers=60, clips_per_speaker=10),
+    sync=SyncConfig(size=96, width=32, embed=512, steps=100_000, batch=64, lr=1e-4),
+    teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4),
+    expression=ExpressionConfig(
+        audio_channels=(96, 256, 512, 512, 512), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=256,
+        lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
+    ),
+    renderer=RendererConfig(
+        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, ftex_proj=16, critic_base=64, batch=2, lr=1e-4,
+        steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000, vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
+    ),
+)  # fmt: skip
+
+PROFILES: dict[str, Profile] = {"smoke": _SMOKE, "classroom": Profile(name="classroom"), "paper": _PAPER}
+
+
+def load_profile(name: str, **overrides: Any) -> Profile:
+    """The profile `name` with `overrides`, dotted names written with two underscores: `load_profile("smoke", corpus__size=96)`.
+
+    Raises InputError for an unknown profile or key.
+
+    >>> load_profile("smoke", expression__k=0).expression.k
+    0
+    >>> load_profile("smoke", expression__kk=0)
+    Traceback (most recent call last):
+    ...
+    paperlib.errors.InputError: unknown setting 'expression.kk' of profile 'smoke'; ExpressionConfig has: audio_channels, ...
+    """
+    if name not in PROFILES:
+        raise InputError(f"unknown profile {name!r}; choose one of: {', '.join(PROFILES)}")
+    profile = PROFILES[name]
+    for key, value in overrides.items():
+        profile = _replace(profile, key.split("__"), value, name)
+    return profile
+
+
+def _replace(node: Any, path: list[str], value: Any, profile: str, seen: str = "") -> Any:
+    key, rest = path[0], path[1:]
+    names = [f.name for f in fields(node)]
+    if key not in names:
+        raise InputError(f"unknown setting {seen + key!r} of profile {profile!r}; {type(node).__name__} has: {', '.join(names)}")
+    if rest:
+        child = getattr(node, key)
+        if not is_dataclass(child):
+            raise InputError(f"setting {seen + key!r} of profile {profile!r} has no parts")
+        value = _replace(child, rest, value, profile, f"{seen}{key}.")
+    return dataclasses.replace(node, **{key: value})
+
+
+def to_dict(config: Any) -> dict:
+    """The dataclass as plain, JSON-ready data."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(cls: type, data: dict) -> Any:
+    """Rebuild one flat config dataclass from `to_dict` output; unknown keys raise InputError."""
+    names = {f.name for f in fields(cls)}
+    unknown = set(data) - names
+    if unknown:
+        raise InputError(f"unknown settings for {cls.__name__}: {', '.join(sorted(unknown))}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def config_hash(*configs: Any) -> str:
+    """Twelve hex digits that change when any field of any of the configs (or plain values) changes."""
+    data = [to_dict(c) if is_dataclass(c) else c for c in configs]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
