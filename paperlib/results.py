@@ -1,0 +1,98 @@
+"""One schema for every number: `<name>.json` with a provenance and rows, checked on writing and on reading."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from paperlib import paths
+from paperlib.artifacts import atomic_write
+from paperlib.errors import InputError
+
+KINDS = ("published", "measured", "not_reproducible")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number and everything needed to know what it means (DESIGN, "Results")."""
+
+    table: str  # table1 ... table7, figure7, controls_*, ledger, bench
+    row: str  # a row id of paperlib.paper
+    metric: str
+    value: float | None  # None: not measurable, `protocol` says why
+    unit: str = ""
+    kind: str = "measured"
+    data: str = ""  # which clips
+    motion: str = ""  # rule | rule2 | real
+    beta: str = ""  # fitted | predicted | true
+    track: str = ""  # dub | self
+    region: str = ""  # frame | crop | mouth
+    low: float | None = None  # 95% interval
+    high: float | None = None
+    n: int | None = None  # independent units: speakers unless `protocol` says otherwise
+    seeds: int = 1
+    failed: int = 0
+    protocol: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"row {self.row}/{self.metric}: kind {self.kind!r} is not one of {KINDS}")
+        if self.kind == "measured" and self.value is not None and not self.data:
+            raise ValueError(f"row {self.row}/{self.metric}: a measured value must name its data")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"row {self.row}/{self.metric}: value {self.value} is not finite; use None and say why in protocol")
+
+
+def git_commit() -> str:
+    """Short commit of the working tree, with `+` when files differ from it; "unknown" outside a checkout."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        return commit + ("+" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def provenance(command: str, profile: str, seed: int, corpus: str, seconds: float, device: str = "cpu", **extra: Any) -> dict:
+    """The header of a results file; `corpus` names the data set and its key."""
+    return {
+        "command": command, "commit": git_commit(), "profile": profile, "seed": seed, "corpus": corpus, "device": device,
+        "machine": f"{platform.system()} {platform.machine()}", "seconds": round(seconds, 1), **extra,
+    }  # fmt: skip
+
+
+def write_results(name: str, rows: list[Row], header: dict, folder: Path) -> Path:
+    """Write `folder/<name>.json` atomically and return its path."""
+    missing = {"command", "commit", "profile", "seed", "corpus", "device", "seconds"} - set(header)
+    if missing:
+        raise ValueError(f"results {name}: provenance lacks {sorted(missing)}")
+    data = {"provenance": header, "rows": [asdict(r) for r in rows]}
+    path = folder / f"{name}.json"
+    atomic_write(path, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
+    return path
+
+
+def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict]:
+    """Rows and provenance of `<folder>/<name>.json` (default: the shipped data/results)."""
+    path = (folder or paths.RESULTS) / f"{name}.json"
+    if not path.exists():
+        raise InputError(f"{path}: no such results file; make it with `paperlib evaluate`")
+    try:
+        data = json.loads(path.read_text())
+        names = {f.name for f in fields(Row)}
+        unknown = {k for r in data["rows"] for k in r} - names
+        if unknown:
+            raise ValueError(f"unknown row fields {sorted(unknown)}")
+        return [Row(**r) for r in data["rows"]], data["provenance"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path}: not a results file: {e}") from e
+
+
+def select(rows: list[Row], **wanted: Any) -> list[Row]:
+    """Rows whose fields equal `wanted`."""
+    return [r for r in rows if all(getattr(r, k) == v for k, v in wanted.items())]
