@@ -76,6 +76,16 @@ class ExpressionConfig:
 
 
 @dataclass(frozen=True)
+class FlowConfig:
+    """Small optical-flow network C of (27), trained on the corpus's true flow."""
+
+    width: int = 12
+    steps: int = 1200
+    batch: int = 8
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
 class RendererConfig:
     """Stage 2, equations (14)-(32). Lambdas, widths, critic steps and stage lengths are not stated in the paper."""
 
@@ -84,6 +94,10 @@ class RendererConfig:
     tmn_base: int = 16
     rbfin_base: int = 16
     max_channels: int = 128
+    full_res_divisor: int = 2  # TMN and RBFIN have base / this channels at full size, where a CPU is slowest; `paper`: 1
+    tmn_blocks: int = 2  # residual blocks at TMN's bottom
+    rbfin_blocks: int = 2  # residual blocks at RBFIN's bottom
+    spade_hidden: int = 16  # channels between I_3D and SPADE's gamma and beta (SPADE's own code: 128)
     ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
     msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
     msaf_init: float = 0.1  # start of the learnable scale of (22); not stated
@@ -117,6 +131,7 @@ class Profile:
     sync: SyncConfig = field(default_factory=SyncConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
 
     @property
@@ -134,8 +149,9 @@ _SMOKE = Profile(
     expression=ExpressionConfig(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, lstm_hidden=32, window=15, steps=60, batch=4
     ),
+    flow=FlowConfig(width=6, steps=20, batch=2),
     renderer=RendererConfig(
-        size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, ftex_proj=4, critic_base=8, batch=2,
+        size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, spade_hidden=8, ftex_proj=4, critic_base=8, batch=2,
         steps_warm=8, steps_joint1=8, steps_joint2=8, vgg_size=32,
     ),
 )  # fmt: skip
@@ -150,8 +166,10 @@ _PAPER = Profile(
         audio_channels=(96, 256, 512, 512, 512), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=256,
         lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
     ),
+    flow=FlowConfig(width=32, steps=50_000),
     renderer=RendererConfig(
-        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, ftex_proj=16, critic_base=64, batch=2, lr=1e-4,
+        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, full_res_divisor=1, spade_hidden=64, ftex_proj=16, critic_base=64,
+        batch=2, lr=1e-4,
         steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000, vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
     ),
 )  # fmt: skip

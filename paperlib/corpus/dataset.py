@@ -1,0 +1,129 @@
+"""A corpus on disk, laid out as VoxCeleb is: `<speaker>/<video>/<clip>.mp4`, with the truth beside each clip as .npz.
+
+Clips of the embedded corpus are made when they are first asked for; `prepare` makes them all, on several cores, and can be
+stopped and started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from paperlib import paths
+from paperlib.artifacts import atomic_write, code_hash
+from paperlib.config import FPS, CorpusConfig, config_hash
+from paperlib.corpus import synthetic
+from paperlib.corpus.synthetic import ClipId
+
+
+@dataclass
+class Clip:
+    """A clip in memory. frames uint8 (T, H, W, 3); wave float32 16 kHz; coeffs (T, 257) true; lmk, lmk_neutral (T, 68, 2) px."""
+
+    id: ClipId
+    frames: np.ndarray
+    wave: np.ndarray
+    coeffs: np.ndarray
+    lmk: np.ndarray
+    lmk_neutral: np.ndarray
+    phonemes: list
+    sentence: str
+    voice: str
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def masks(self) -> np.ndarray:
+        """Cropped region Omega_c (T, 1, H, W), 1 inside; posed by the head and a neutral mouth, never by the frame's own lips."""
+        from paperlib.media.cropping import mouth_mask
+
+        return mouth_mask(self.lmk_neutral, self.frames.shape[1])
+
+
+class Corpus:
+    """The embedded corpus of `cfg`, stored under `root` (default: the cache, keyed by settings and by the code that makes it)."""
+
+    def __init__(self, cfg: CorpusConfig, root: Path | None = None) -> None:
+        self.cfg = cfg
+        # Numbers of speakers do not change what a clip looks like: profiles that differ only there share clips.
+        look = {k: v for k, v in asdict(cfg).items() if not k.endswith("speakers") and k not in ("clips_per_speaker", "test_scenes")}
+        self.key = config_hash(look, _code())
+        self.root = root or paths.CACHE / "corpus" / self.key
+
+    def clips(self, split: str) -> list[ClipId]:
+        """Clip names of one split, in a fixed order."""
+        return [c for c in synthetic.plan(self.cfg) if c.split == split]
+
+    def path(self, clip: ClipId) -> Path:
+        """The clip's mp4 (which may not exist yet)."""
+        return self.root / f"{clip.name}.mp4"
+
+    def ensure(self, clip: ClipId) -> Path:
+        """Make the clip unless it is there. The truth is written last: a clip with a truth file is whole."""
+        path = self.path(clip)
+        if not path.with_suffix(".npz").exists():
+            _write(synthetic.make_clip(self.cfg, clip), path)
+        return path
+
+    def load(self, clip: ClipId) -> Clip:
+        """The clip with its truth, made first if necessary."""
+        from paperlib.media.video import read_video
+
+        path = self.ensure(clip)
+        video = read_video(path)
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as truth:
+            meta = json.loads(str(truth["meta"]))
+            arrays = {k: truth[k] for k in ("coeffs", "lmk", "lmk_neutral", "wave")}
+        if len(video.frames) != len(arrays["coeffs"]):
+            raise RuntimeError(f"{path}: {len(video.frames)} frames but {len(arrays['coeffs'])} rows of truth; delete the file and run again")
+        return Clip(id=clip, frames=video.frames, **arrays, **meta)
+
+    def prepare(self, splits: tuple[str, ...] = synthetic.SPLITS, workers: int | None = None, progress: bool = True) -> int:
+        """Make every missing clip of `splits`; returns how many were made. Interrupt and call again to go on."""
+        todo = [c for s in splits for c in self.clips(s) if not self.path(c).with_suffix(".npz").exists()]
+        if not todo:
+            return 0
+        from joblib import Parallel, delayed
+        from tqdm import tqdm
+
+        jobs = Parallel(n_jobs=workers or min(os.cpu_count() or 1, 8), return_as="generator_unordered")(
+            delayed(_make)(self.cfg, self.root, c) for c in todo
+        )
+        for _ in tqdm(jobs, total=len(todo), desc=f"corpus {self.cfg.size} px", unit="clip", disable=not progress):
+            pass
+        return len(todo)
+
+
+def _make(cfg: CorpusConfig, root: Path, clip: ClipId) -> None:
+    torch.set_num_threads(1)
+    Corpus(cfg, root).ensure(clip)
+
+
+def _write(raw: synthetic.RawClip, path: Path) -> None:
+    import io
+
+    from paperlib.media.video import write_video
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # 4:4:4 keeps the colour of small lips; crf 10 is visually lossless.
+    write_video(path, raw.frames, FPS, raw.wave, crf=10, pixel_format="yuv444p")
+    buffer = io.BytesIO()
+    meta = json.dumps({"phonemes": raw.phonemes, "sentence": raw.sentence, "voice": raw.voice})
+    # The wave is kept as made: AAC shifts and colours it.
+    np.savez_compressed(buffer, coeffs=raw.coeffs, lmk=raw.lmk, lmk_neutral=raw.lmk_neutral, wave=raw.wave, meta=np.array(meta))
+    atomic_write(path.with_suffix(".npz"), buffer.getvalue())
+
+
+def _code() -> str:
+    """Hash of the code and the model file that clips are made by."""
+    from paperlib.artifacts import file_hash
+    from paperlib.corpus import articulation, sentences, speech, world
+    from paperlib.face3d import camera, face_renderer, illumination, morphable_model
+
+    modules = [synthetic, world, articulation, sentences, speech, camera, face_renderer, illumination, morphable_model]
+    return code_hash(modules) + file_hash(paths.DATA / "face_model.safetensors")[:12]

@@ -1,0 +1,89 @@
+"""Shipped networks: half-precision safetensors with a card that says how each was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from paperlib import config, paths
+from paperlib.artifacts import atomic_write, file_hash
+from paperlib.errors import InputError
+from paperlib.results import git_commit
+from paperlib.training.loop import History
+
+
+def build(kind: str, profile: config.Profile) -> nn.Module:
+    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, renderer, critic."""
+    from paperlib.models import corrflow, critic, expression, renderer, semantic_teacher, syncnet
+
+    makers = {
+        "sync": lambda: syncnet.SyncNet(profile.sync),
+        "teacher": lambda: semantic_teacher.SemanticTeacher(profile.teacher),
+        "expression": lambda: expression.ExpressionNet(profile.expression, profile.teacher.size),
+        "flow": lambda: corrflow.FlowNet(profile.flow.width),
+        "renderer": lambda: renderer.Renderer(profile.renderer),
+        "critic": lambda: critic.Critic(profile.renderer.critic_base),
+    }
+    if kind not in makers:
+        raise InputError(f"unknown network {kind!r}; choose one of: {', '.join(makers)}")
+    return makers[kind]()
+
+
+def section(kind: str, profile: config.Profile) -> dict:
+    """The part of the profile that decides a network's shape, as plain data."""
+    return config.to_dict(getattr(profile, "renderer" if kind == "critic" else kind))
+
+
+def save(name: str, kind: str, module: nn.Module, profile: config.Profile, history: History, folder: Path | None = None, **card) -> Path:
+    """Write `<folder>/<name>.safetensors` (half precision) and its card `<name>.json`. card: command, corpus, data, note, ..."""
+    from safetensors.torch import save as serialise
+
+    folder = folder or paths.CHECKPOINTS
+    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in module.state_dict().items()}
+    path = folder / f"{name}.safetensors"
+    atomic_write(path, serialise(tensors))
+    curve = history.rows if len(history.rows) <= 120 else history.rows[:: len(history.rows) // 100 + 1] + [history.rows[-1]]
+    info = {
+        "name": name, "kind": kind, "profile": profile.name, "seed": profile.seed, "commit": git_commit(), "sha256": file_hash(path),
+        "parameters": sum(p.numel() for p in module.parameters()), "seconds": round(history.seconds, 1),
+        "best_step": history.best_step, "best_value": history.best_value if history.best_step else None,
+        **card, "config": section(kind, profile), "curve": [{k: round(v, 6) for k, v in r.items()} for r in curve],
+    }  # fmt: skip
+    atomic_write(path.with_suffix(".json"), (json.dumps(info, indent=1) + "\n").encode())
+    return path
+
+
+def read_card(name: str, folder: Path | None = None) -> dict:
+    """The card of a shipped checkpoint."""
+    path = (folder or paths.CHECKPOINTS) / f"{name}.json"
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint card; train it with `paperlib train`")
+    return json.loads(path.read_text())
+
+
+def load(name: str, folder: Path | None = None) -> tuple[nn.Module, dict]:
+    """(network in eval mode, card). The file must match the card's SHA-256 and the network its card describes."""
+    from safetensors.torch import load_file
+
+    card = read_card(name, folder)
+    path = (folder or paths.CHECKPOINTS) / f"{name}.safetensors"
+    if not path.exists() or file_hash(path) != card["sha256"]:
+        raise InputError(f"{path}: missing, or not the file its card describes; restore both from the repository or train again")
+    profile = config.load_profile(card["profile"])
+    key = "renderer" if card["kind"] == "critic" else card["kind"]
+    stored = config.from_dict(type(getattr(profile, key)), card["config"])
+    module = build(card["kind"], config.dataclasses.replace(profile, **{key: stored}))
+    module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    return module.eval(), card
+
+
+def set_threads() -> int:
+    """Use every core this process may run on; returns the number."""
+    import os
+
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(n)
+    return n

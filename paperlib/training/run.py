@@ -1,0 +1,92 @@
+"""`paperlib train NAME`: one command per network, from corpus to checkpoint with its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paperlib import config, paths
+from paperlib.corpus.dataset import Corpus
+from paperlib.errors import InputError
+from paperlib.seeding import seed_everything
+from paperlib.training import checkpoints
+
+ORDER = ("sync", "teacher", "expression", "flow", "renderer")  # each may need those before it
+
+
+def train(name: str, profile: config.Profile, resume: bool = True, folder: Path | None = None, validate_every: int = 200) -> Path:
+    """Train network `name` under `profile` and write `<folder>/<name>_<profile>.safetensors` with its card.
+
+    State is kept in build/<profile>/training/<name>, so a stopped run goes on where it was.
+    """
+    if name not in ORDER:
+        raise InputError(f"unknown network {name!r}; choose one of: {', '.join(ORDER)}")
+    seed_everything(profile.seed)
+    checkpoints.set_threads()
+    corpus = Corpus(profile.corpus)
+    if name != "expression":
+        corpus.prepare(("train", "val"))
+    net = checkpoints.build(name, profile)
+    work = paths.build_dir(profile.name) / "training" / name
+    loop = {"folder": work, "resume": resume, "progress": name, "validate_every": validate_every}
+    extra: dict = {}
+    history = _TRAINERS[name](net, profile, corpus, loop, extra)
+    return checkpoints.save(
+        f"{name}_{profile.name}", name, net, profile, history, folder,
+        command=f"paperlib train {name} --profile {profile.name} --seed {profile.seed}",
+        corpus={"key": corpus.key, "settings": config.to_dict(profile.corpus)}, motion=profile.corpus.motion, **extra,
+    )  # fmt: skip
+
+
+def _dependency(name: str, profile: config.Profile):
+    return checkpoints.load(f"{name}_{profile.name}")[0]
+
+
+def _sync(net, profile, corpus, loop, extra):
+    from paperlib.corpus.banks import face_bank
+    from paperlib.training.sync import accuracy, train_sync
+
+    bank, val = (face_bank(corpus, split, profile.sync.size) for split in ("train", "val"))
+    history = train_sync(net, bank, val, profile.sync, profile.seed, **loop)
+    extra["validation_accuracy"] = round(accuracy(net, val)[0], 4)
+    return history
+
+
+def _teacher(net, profile, corpus, loop, extra):
+    from paperlib.corpus.banks import face_bank
+    from paperlib.training.teacher import train_teacher
+
+    bank, val = (face_bank(corpus, split, profile.teacher.size) for split in ("train", "val"))
+    return train_teacher(net, _dependency("sync", profile), bank, val, profile.teacher, profile.seed, **loop)
+
+
+def _expression(net, profile, corpus, loop, extra):
+    from paperlib.corpus.banks import speech_bank
+    from paperlib.face3d.morphable_model import default_model
+    from paperlib.training.expression import sequences, train_expression
+    from paperlib.training.teacher import neutral_face
+
+    teacher, face = _dependency("teacher", profile), neutral_face(profile.teacher.size)
+    data, val = (sequences(speech_bank(corpus, split), teacher, face) for split in ("train", "val"))
+    return train_expression(net, default_model(), data, val, profile.expression, profile.seed, **loop)
+
+
+def _flow(net, profile, corpus, loop, extra):
+    from paperlib.corpus.banks import render_bank
+    from paperlib.training.flow import train_flow
+
+    return train_flow(net, render_bank(corpus, "train"), render_bank(corpus, "val"), profile.flow, profile.seed, **loop)
+
+
+def _renderer(net, profile, corpus, loop, extra):
+    from paperlib.corpus.banks import render_bank
+    from paperlib.losses.perceptual import VGGFeatures
+    from paperlib.training.stages import Terms, train_renderer
+
+    flow = _dependency("flow", profile).requires_grad_(False)
+    terms = Terms(profile.renderer, VGGFeatures(profile.renderer.vgg_layers), flow)
+    critic = checkpoints.build("critic", profile)
+    extra["perceptual"] = f"VGG-16 {', '.join(profile.renderer.vgg_layers)}"
+    return train_renderer(net, critic, terms, render_bank(corpus, "train"), render_bank(corpus, "val"), profile.renderer, profile.seed, **loop)
+
+
+_TRAINERS = {"sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer}

@@ -1,0 +1,102 @@
+"""Training of the semantic teacher as Wav2Lip was trained: L1 to the frame, then with the frozen sync expert's loss added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from paperlib.config import TeacherConfig
+from paperlib.corpus.banks import FaceItem, to_float
+from paperlib.models.semantic_teacher import SemanticTeacher
+from paperlib.models.syncnet import SyncNet, sync_loss
+from paperlib.training.loop import History, fit
+from paperlib.training.sync import SPAN
+
+
+def mask_lower_half(face: torch.Tensor) -> torch.Tensor:
+    """Faces (..., H, W) with the lower half set to zero, as Wav2Lip's input."""
+    face = face.clone()
+    face[..., face.shape[-2] // 2 :, :] = 0
+    return face
+
+
+def windows(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Runs of five frames: (mel (B*5, 1, 80, 16), input faces (B*5, 6, S, S), targets (B*5, 3, S, S)); one far reference a run."""
+    mel, faces, target = [], [], []
+    for _ in range(batch):
+        item = bank[int(torch.randint(len(bank), (1,), generator=generator))]
+        n = len(item.faces)
+        t = int(torch.randint(0, n - SPAN + 1, (1,), generator=generator))
+        r = int(torch.randint(0, n, (1,), generator=generator))
+        frames = to_float(item.faces[t : t + SPAN])
+        reference = to_float(item.faces[r])[None].expand_as(frames)
+        mel.append(item.mel[t : t + SPAN, None])
+        faces.append(torch.cat([mask_lower_half(frames), reference], 1))
+        target.append(frames)
+    return torch.cat(mel), torch.cat(faces), torch.cat(target)
+
+
+def train_teacher(
+    net: SemanticTeacher, expert: SyncNet, train: list[FaceItem], val: list[FaceItem], cfg: TeacherConfig, seed: int, **loop
+) -> History:
+    """Train `net`; `expert` stays frozen. Runs per step: cfg.batch // 5, at least 1. loop: see `loop.fit`."""
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(net.parameters(), cfg.lr, betas=(0.5, 0.999))
+    expert = expert.eval().requires_grad_(False)
+    runs = max(1, cfg.batch // SPAN)
+    held_out = windows(val, 12, torch.Generator().manual_seed(7))
+
+    def step(i: int) -> Mapping[str, float]:
+        net.train()
+        mel, faces, target = windows(train, runs, generator)
+        out = net(mel, faces)
+        l1 = (out - target).abs().mean()
+        loss, log = l1, {"l1": l1.item()}
+        if i >= cfg.sync_from * cfg.steps:
+            half = out.shape[-1] // 2
+            lip = out.view(runs, SPAN, *out.shape[1:])[..., half:, :].flatten(1, 2)
+            middle = mel.view(runs, SPAN, 1, 80, 16)[:, SPAN // 2]
+            sync = sync_loss(*expert(lip, middle), torch.ones(runs))
+            loss = (1 - cfg.sync_weight) * l1 + cfg.sync_weight * sync
+            log["sync"] = sync.item()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return log
+
+    @torch.no_grad()
+    def validate() -> Mapping[str, float]:
+        net.eval()
+        mel, faces, target = held_out
+        return {"val": (net(mel, faces) - target).abs().mean().item()}
+
+    return fit(step, cfg.steps, state={"net": net, "optimiser": optimiser}, validate=validate, **loop)
+
+
+@torch.no_grad()
+def semantic_images(net: SemanticTeacher, face: torch.Tensor, mel: torch.Tensor, batch: int = 64) -> torch.Tensor:
+    """The image sequence V of (3): the teacher speaks with one fixed neutral face, whatever the speaker (PROTOCOL rule 3).
+
+    face: (3, S, S) in [0, 1]; mel: (T, 80, 16). Returns (T, 3, S, S).
+    """
+    net.eval()
+    both = torch.cat([mask_lower_half(face), face])[None]
+    return torch.cat([net(m[:, None], both.expand(len(m), -1, -1, -1)) for m in mel.split(batch)])
+
+
+def neutral_face(size: int) -> torch.Tensor:
+    """(3, size, size) picture of the mean face, neutral, frontal, under plain light: the face that the teacher animates."""
+    import numpy as np
+
+    from paperlib.corpus.banks import crop_faces, face_boxes
+    from paperlib.face3d.coefficients import N_COEFF
+    from paperlib.face3d.face_renderer import landmarks2d, render
+    from paperlib.face3d.morphable_model import default_model
+
+    model, coeffs = default_model(), torch.zeros(1, N_COEFF)
+    with torch.no_grad():
+        picture = render(model, coeffs, 192, background=np.full((192, 192, 3), 0.5, np.float32), supersample=2).image
+        lmk = landmarks2d(model, coeffs, 192).numpy()
+    frame = (picture.movedim(1, -1).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
+    return to_float(torch.from_numpy(crop_faces(frame, face_boxes(lmk), size)))[0]
