@@ -1,0 +1,56 @@
+"""RBFIN, the reference-based face inpainting network of equations (17) and (18), with MSAF (19)-(22) in its decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from paperlib.config import RendererConfig
+from paperlib.errors import check_shape
+from paperlib.models.blocks import MSAF, image_pyramid
+from paperlib.models.texture import SCALES, tmn_widths
+from paperlib.models.unet import ColourAttention, Decoder, Encoder, level_widths
+
+LEVELS = 4  # halvings: one more than TMN, because an inpainter must see past the hole
+
+
+class RBFIN(nn.Module):
+    """Reference-based face inpainting, eq. (17): (C_i, A_i) = RBFIN(I_warp, I_3D, I_crop, F_tex).
+
+    MSAF fuses F_tex at the scales of `cfg.msaf_scales` ("low": a quarter of the size, "high": full size; table 6).
+    `msaf_scale` is "learnable" or the fixed s of table 5; `use_msaf=False` builds no fusion and ignores F_tex (table 4).
+    """
+
+    def __init__(self, cfg: RendererConfig, use_msaf: bool = True, msaf_scale: str | float = "learnable"):
+        super().__init__()
+        unknown = set(cfg.msaf_scales) - set(SCALES)
+        if unknown:
+            raise ValueError(f"msaf_scales: expected names out of {sorted(SCALES)}, got {sorted(unknown)}")
+        widths = level_widths(cfg.rbfin_base, cfg.full_res_divisor, LEVELS, cfg.max_channels)
+        tex = tmn_widths(cfg)
+        self.encoder = Encoder(9, widths, cfg.rbfin_blocks)
+        self.decoder = Decoder(widths, cfg.spade_hidden)
+        self.msaf = nn.ModuleDict(
+            {name: MSAF(widths[SCALES[name]], tex[SCALES[name]], cfg.ftex_proj, cfg.msaf_init, msaf_scale) for name in cfg.msaf_scales}
+            if use_msaf
+            else {}
+        )
+        self.head = ColourAttention(widths[0], 9, copy=0, attention_bias=0.0)  # A_i starts at a half
+
+    def forward(self, i_warp: Tensor, i3d: Tensor, i_crop: Tensor, f_tex: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], H and W divisible by 16; F_tex as TMN returns it (None: no fusion built)
+        -> C_i (B, 3, H, W), A_i (B, 1, H, W)."""
+        check_shape("i_warp", i_warp, (None, 3, None, None))
+        check_shape("i3d", i3d, tuple(i_warp.shape))
+        check_shape("i_crop", i_crop, tuple(i_warp.shape))
+        if self.msaf and f_tex is None:
+            raise ValueError("f_tex: this network fuses TMN's features, so they are required")
+        raw = torch.cat([i_warp, i3d, i_crop], dim=1)
+        at_level = {SCALES[name]: name for name in self.msaf}
+
+        def fuse(level: int, feature: Tensor) -> Tensor:
+            name = at_level.get(level)
+            return feature if name is None else self.msaf[name](feature, f_tex[name])
+
+        features = self.decoder(self.encoder(raw - 0.5), image_pyramid(i3d, LEVELS), fuse)
+        return self.head(features[0], raw)

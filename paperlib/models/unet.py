@@ -1,0 +1,112 @@
+"""The encoder and the SPADE decoder that TMN and RBFIN share ("Unet generator"); widths and depths are not given in the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from paperlib.models.blocks import LEAK, SPADE, ConvBlock, InstanceNorm, ResBlock, up2
+
+
+def level_widths(base: int, divisor: int, levels: int, cap: int) -> list[int]:
+    """Channels at full size, 1/2, 1/4, ...: doubling from base // divisor, capped.
+
+    >>> level_widths(16, 2, 3, 128)
+    [8, 16, 32, 64]
+    """
+    return [min((base // divisor) * 2**i, cap) for i in range(levels + 1)]
+
+
+class Encoder(nn.Module):
+    """Stem at full size, then strided + plain convolutions per level, then residual blocks at the bottom."""
+
+    def __init__(self, c_in: int, widths: list[int], blocks: int):
+        super().__init__()
+        self.stem = ConvBlock(c_in, widths[0], norm=False)
+        self.down = nn.ModuleList(
+            nn.Sequential(ConvBlock(a, b, stride=2), ConvBlock(b, b)) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.bottom = nn.Sequential(*(ResBlock(widths[-1]) for _ in range(blocks)))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, c_in, H, W) -> features at H, H/2, H/4, ...; the last has passed the residual blocks."""
+        features = [self.stem(x)]
+        for down in self.down:
+            features.append(down(features[-1]))
+        features[-1] = self.bottom(features[-1])
+        return features
+
+
+class DecoderLevel(nn.Module):
+    """Narrow, enlarge, join the encoder's feature of this size, convolve, SPADE (or plain instance norm), LeakyReLU."""
+
+    def __init__(self, c_in: int, c_out: int, spade_hidden: int):
+        super().__init__()
+        self.narrow = nn.Conv2d(c_in, c_out, 1)
+        self.conv = nn.Conv2d(2 * c_out, c_out, 3, 1, 1, bias=False)
+        self.spade = SPADE(c_out, spade_hidden) if spade_hidden else None
+        self.norm = None if spade_hidden else InstanceNorm(c_out)
+        self.act = nn.LeakyReLU(LEAK, inplace=True)
+
+    def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
+        """x (B, c_in, h, w), skip (B, c_out, 2h, 2w), condition (B, 3, 2h, 2w) -> (B, c_out, 2h, 2w)."""
+        x = self.conv(torch.cat([up2(self.narrow(x)), skip], dim=1))
+        return self.act(self.spade(x, condition) if self.spade is not None else self.norm(x))
+
+
+class Decoder(nn.Module):
+    """Levels from the bottom to full size; SPADE conditioned on I_3D everywhere but at full size ("some decoder layers")."""
+
+    def __init__(self, widths: list[int], spade_hidden: int):
+        super().__init__()
+        levels = len(widths) - 1
+        self.levels = nn.ModuleList(
+            DecoderLevel(widths[level + 1], widths[level], spade_hidden if level > 0 else 0) for level in range(levels)
+        )
+
+    def forward(self, features: list[Tensor], i3d: list[Tensor], fuse: Callable[[int, Tensor], Tensor] | None = None) -> list[Tensor]:
+        """Encoder features and the pyramid of I_3D -> decoder features, index = level (0: full size).
+
+        `fuse(level, feature)` may replace a level's feature before the next level reads it (MSAF in RBFIN).
+        """
+        x = features[-1]
+        out: list[Tensor] = []
+        for level in reversed(range(len(self.levels))):
+            x = self.levels[level](x, features[level], i3d[level])
+            if fuse is not None:
+                x = fuse(level, x)
+            out.append(x)
+        return out[::-1]
+
+
+class ColourAttention(nn.Module):
+    """The output layer: colour C (3 channels) and attention A (1), both sigmoid, from full-size features and the raw input images.
+
+    Reading the raw images keeps the detail that narrow features lose. It starts near C = I_warp (`copy` is where I_warp's three
+    channels begin among the raw inputs) and A = sigmoid(`attention_bias`). The start is a choice; the paper does not give one.
+    """
+
+    def __init__(self, features: int, raw: int, copy: int, attention_bias: float):
+        super().__init__()
+        self.conv = nn.Conv2d(features + raw, 4, 3, 1, 1)
+        with torch.no_grad():
+            self.conv.weight.mul_(0.1)
+            self.conv.bias.copy_(torch.tensor([-2.0, -2.0, -2.0, attention_bias]))
+            for colour in range(3):  # sigmoid(4 x - 2) has slope 1 at x = 0.5
+                self.conv.weight[colour, features + copy + colour, 1, 1] = 4.0
+
+    def forward(self, feature: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """feature (B, C, H, W), raw (B, raw, H, W) in [0, 1] -> C (B, 3, H, W), A (B, 1, H, W)."""
+        out = torch.sigmoid(self.conv(torch.cat([feature, raw], dim=1)))
+        return out[:, :3], out[:, 3:]
+
+
+def compose(attention: Tensor, colour: Tensor, base: Tensor) -> Tensor:
+    """Eq. (16) and (18): A * C + (1 - A) * base.
+
+    >>> compose(torch.tensor(0.25), torch.tensor(1.0), torch.tensor(0.5)).item()
+    0.625
+    """
+    return base + attention * (colour - base)
