@@ -1,0 +1,1 @@
+"""The morphable model, its camera, light, rasteriser and fitting."""
