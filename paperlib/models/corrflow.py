@@ -15,7 +15,8 @@ from paperlib.models.blocks import LEAK
 from paperlib.models.flow import warp
 
 RADIUS = 3  # the correlation sees +-3 pixels of its level: +-24 px of the frame at the coarsest level
-LEVELS = 3  # 1/2, 1/4, 1/8
+LEVELS = 3  # features at 1/2, 1/4, 1/8
+FINEST = 1  # the last flow update is at 1/4, as SFM's: an update at 1/2 costs three times the rest
 
 
 def local_correlation(a: Tensor, b: Tensor, radius: int = RADIUS) -> Tensor:
@@ -38,12 +39,11 @@ class FlowNet(nn.Module):
     def __init__(self, width: int = 12):
         super().__init__()
         widths = [width, 2 * width, 3 * width]
-        self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b, 2), _conv(b, b)) for a, b in zip([3, *widths[:-1]], widths, strict=True)
-        )
+        self.down = nn.ModuleList(nn.Sequential(_conv(a, b, 2), _conv(b, b)) for a, b in zip([3, *widths[:-1]], widths, strict=True))
         window = (2 * RADIUS + 1) ** 2
         self.update = nn.ModuleList(
-            nn.Sequential(_conv(window + w + 2, 3 * width), _conv(3 * width, 2 * width), nn.Conv2d(2 * width, 2, 3, 1, 1)) for w in widths
+            nn.Sequential(_conv(window + w + 2, 3 * width), _conv(3 * width, 2 * width), nn.Conv2d(2 * width, 2, 3, 1, 1))
+            for w in widths[FINEST:]
         )
         for block in self.update:
             nn.init.normal_(block[-1].weight, std=1e-3)
@@ -65,11 +65,12 @@ class FlowNet(nn.Module):
             raise ValueError(f"a: sides must be divisible by {2**LEVELS}, got {tuple(a.shape[2:])}")
         from_a, from_b = self.features(a), self.features(b)
         flow = a.new_zeros(a.shape[0], 2, a.shape[2] // 2**LEVELS, a.shape[3] // 2**LEVELS)  # in pixels of its own level
-        for level in reversed(range(LEVELS)):
+        for level in reversed(range(FINEST, LEVELS)):
             if level < LEVELS - 1:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
             fa = F.normalize(from_a[level], dim=1) * from_a[level].shape[1] ** 0.5
             fb = F.normalize(from_b[level], dim=1) * from_b[level].shape[1] ** 0.5
             cost = local_correlation(fa, warp(fb, flow))
-            flow = flow + self.update[level](torch.cat([cost, fa, flow], dim=1))
-        return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+            flow = flow + self.update[level - FINEST](torch.cat([cost, fa, flow], dim=1))
+        scale = 2 ** (FINEST + 1)
+        return scale * F.interpolate(flow, scale_factor=scale, mode="bilinear", align_corners=False)
