@@ -1,0 +1,80 @@
+"""What a model must beat: the mean expression, ridge regression on speech, and a mouth that never moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from paperlib.corpus.banks import SpeechItem
+
+REACH = 5  # frames to each side that the ridge regression sees
+
+
+def frame_mfcc(item: SpeechItem) -> np.ndarray:
+    """(T, 13) MFCC of each frame: the mean of the window's middle four rows (40 ms)."""
+    middle = item.mfcc.shape[-1] // 2
+    return item.mfcc[:, :, middle - 2 : middle + 2].mean(-1).numpy()
+
+
+def stack_context(x: np.ndarray, reach: int = REACH) -> np.ndarray:
+    """(T, D) -> (T, (2 reach + 1) D + 1): neighbours side by side, ends repeated, and a constant.
+
+    >>> stack_context(np.array([[1.0], [2.0]]), 1).tolist()
+    [[1.0, 1.0, 2.0, 1.0], [1.0, 2.0, 2.0, 1.0]]
+    """
+    padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
+    columns = [padded[i : i + len(x)] for i in range(2 * reach + 1)]
+    return np.concatenate([*columns, np.ones((len(x), 1))], 1)
+
+
+class Ridge:
+    """Linear regression of the 64 expression coefficients on +-5 frames of MFCC; the penalty is chosen on validation speakers."""
+
+    def __init__(self, train: list[SpeechItem], val: list[SpeechItem], penalties=(1.0, 10.0, 100.0, 1000.0, 10_000.0)) -> None:
+        x = np.concatenate([stack_context(frame_mfcc(s)) for s in train])
+        y = np.concatenate([s.exp.numpy() for s in train]).astype(np.float64)
+        self.mean = y.mean(0)
+        self.scale = x[:, :-1].std(0) + 1e-6
+        x[:, :-1] /= self.scale
+        gram, moment = x.T @ x, x.T @ (y - self.mean)
+        best = np.inf
+        for penalty in penalties:
+            weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), moment)
+            error = np.mean([np.abs(self._apply(s, weights) - s.exp.numpy()).mean() for s in val])
+            if error < best:
+                best, self.weights, self.penalty = error, weights, penalty
+
+    def _apply(self, item: SpeechItem, weights: np.ndarray) -> np.ndarray:
+        x = stack_context(frame_mfcc(item))
+        x[:, :-1] /= self.scale
+        return x @ weights + self.mean
+
+    def predict(self, item: SpeechItem) -> torch.Tensor:
+        """(T, 64) expressions of a clip."""
+        return torch.from_numpy(self._apply(item, self.weights)).float()
+
+
+def frozen_mouth(frames: np.ndarray, lmk_neutral: np.ndarray, masks: np.ndarray, index: int = 0) -> np.ndarray:
+    """Every frame with the mouth of frame `index`, carried along by the head's rigid motion: what a system does that ignores speech.
+
+    frames: (T, H, W, 3) float in [0, 1]; lmk_neutral: (T, 68, 2) px of the posed neutral face; masks: (T, 1, H, W).
+    """
+    import cv2
+
+    size = frames.shape[1]
+    out = np.empty_like(frames)
+    lower = list(range(2, 15)) + list(range(31, 36)) + list(range(48, 68))
+    for t in range(len(frames)):
+        matrix = _affine(lmk_neutral[index, lower], lmk_neutral[t, lower])
+        shifted = matrix.copy()  # cv2 counts pixel centres at integers, we at integers + 0.5
+        shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+        pasted = cv2.warpAffine(frames[index], shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        m = masks[t].transpose(1, 2, 0)
+        out[t] = frames[t] * (1 - m) + pasted * m
+    return out
+
+
+def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(2, 3) least-squares affine map of points (N, 2) onto points (N, 2)."""
+    x = np.concatenate([source, np.ones((len(source), 1))], 1)
+    return np.linalg.lstsq(x, target, rcond=None)[0].T

@@ -1,0 +1,131 @@
+"""Stage 1 on unseen speakers and sentences: error, lip opening, and the controls beside them (table 3's measures)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from paperlib import config
+from paperlib.corpus.banks import SpeechItem, speech_bank, speech_item
+from paperlib.corpus.dataset import Corpus
+from paperlib.corpus.synthetic import pair_of
+from paperlib.evaluation.controls import Ridge
+from paperlib.face3d.landmarks import lip_opening
+from paperlib.face3d.morphable_model import PARTS, default_model
+from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
+from paperlib.results import Row, provenance, write_results
+from paperlib.training import checkpoints
+from paperlib.training.expression import predict
+from paperlib.training.teacher import neutral_face, semantic_images
+
+MM = 100.0  # one model unit is 10 cm
+
+
+def opening_mm(exp: torch.Tensor) -> np.ndarray:
+    """(T,) lip opening in mm of expressions (T, 64) on the mean face."""
+    model = default_model()
+    verts = model.shape(torch.zeros(len(exp), 80), exp)
+    return lip_opening(model.landmarks(verts)).numpy() * MM
+
+
+def lip_error_mm(pred: torch.Tensor, exp: torch.Tensor) -> float:
+    """Mean distance in mm between predicted and true lip vertices, identity and pose removed."""
+    model = default_model()
+    lips = model.part == PARTS.index("lips")
+    delta = torch.einsum("vck,tk->tvc", model.exp_basis[lips], pred - exp)
+    return float(delta.norm(dim=-1).mean()) * MM
+
+
+def measures(pred: torch.Tensor, item: SpeechItem) -> dict[str, float]:
+    """aed (all 64, standard deviations), lip_mm, opening_mm (mean absolute), opening_r (Pearson; nan for a constant)."""
+    opening, truth = opening_mm(pred), opening_mm(item.exp)
+    r = float(np.corrcoef(opening, truth)[0, 1]) if opening.std() > 1e-6 else float("nan")
+    return {
+        "aed": float((pred - item.exp).abs().mean()),
+        "lip_mm": lip_error_mm(pred, item.exp),
+        "opening_mm": float(np.abs(opening - truth).mean()),
+        "opening_r": r,
+    }
+
+
+UNITS = {"aed": "sd", "lip_mm": "mm", "opening_mm": "mm", "opening_r": ""}
+
+
+def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
+    """Row id -> function from a test clip to (T, 64): the network, the network misfed, and the controls."""
+    net, _ = checkpoints.load(name)
+    teacher, card = checkpoints.load(name.replace("expression", "teacher"))
+    face = neutral_face(card["config"]["size"])
+    train, val = speech_bank(corpus, "train"), speech_bank(corpus, "val")
+    ridge = Ridge(train, val)
+    mean = torch.cat([s.exp for s in train]).mean(0)
+
+    def ours(item: SpeechItem) -> torch.Tensor:
+        return predict(net, item.mfcc, semantic_images(teacher, face, item.mel))
+
+    def swapped(item: SpeechItem) -> torch.Tensor:
+        return ours(speech_item(corpus, pair_of(item.id)))
+
+    def still_images(item: SpeechItem) -> torch.Tensor:
+        return predict(net, item.mfcc, face[None].expand(len(item.mfcc), -1, -1, -1))
+
+    return {
+        "full": ours,
+        "mean_expression": lambda item: mean[None].expand(len(item.exp), -1),
+        "ridge_mfcc": ridge.predict,
+        "swapped_speech": swapped,
+        "still_semantic_images": still_images,
+    }
+
+
+def score(corpus: Corpus, clips: list, rows: dict) -> list[dict]:
+    """Per-clip measures of every row."""
+    out = []
+    for clip in clips:
+        item = speech_item(corpus, clip)
+        for row, fn in rows.items():
+            with torch.no_grad():
+                out.append({"row": row, "clip": clip.name, "speaker": clip.speaker, **measures(fn(item), item)})
+    return out
+
+
+def summarise(scores: list[dict], data: str, motion: str) -> list[Row]:
+    """Means with 95% intervals over speakers, and the paired differences `full - control`."""
+    rows = []
+    names = list(dict.fromkeys(s["row"] for s in scores))
+    for metric, unit in UNITS.items():
+        of = {n: [s for s in scores if s["row"] == n] for n in names}
+        for name in names:
+            values = np.array([s[metric] for s in of[name]])
+            speakers = np.array([s["speaker"] for s in of[name]])
+            if np.isnan(values).any():
+                rows.append(_row(name, metric, unit, None, data, motion, protocol="undefined: the prediction is constant"))
+                continue
+            ci = cluster_bootstrap(values, speakers)
+            rows.append(_row(name, metric, unit, ci.value, data, motion, low=ci.low, high=ci.high, n=ci.n))
+            if name != "full":
+                ours = np.array([s[metric] for s in of["full"]])
+                ci = paired_difference(ours, values, speakers)
+                rows.append(_row(f"full_minus_{name}", metric, unit, ci.value, data, motion, low=ci.low, high=ci.high, n=ci.n, protocol="paired"))
+    return rows
+
+
+def _row(row: str, metric: str, unit: str, value, data: str, motion: str, **extra) -> Row:
+    return Row("controls_expression", row, metric, value, unit=unit, data=data, motion=motion, beta="predicted", region="mouth", **extra)
+
+
+def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
+    """Write controls_expression.json: the shipped network and its controls on the test speakers of the classroom corpus."""
+    start = time.perf_counter()
+    corpus = Corpus(config.load_profile("classroom").corpus)
+    chosen = corpus.clips("test")[:clips]
+    scores = score(corpus, chosen, predictors(corpus))
+    rows = summarise(scores, f"embedded test speakers, {len(chosen)} clips", corpus.cfg.motion)
+    header = provenance(
+        "paperlib evaluate expression", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,
+        checkpoints=["expression_classroom", "teacher_classroom"], clips=len(chosen),
+    )  # fmt: skip
+    return write_results("controls_expression", rows, header, folder)
