@@ -180,12 +180,12 @@ def load_features(name: str) -> dict[str, torch.Tensor]:
     return tensors
 
 
-@functools.lru_cache(maxsize=2)
-def load_lpips(net: str = "alex") -> torch.nn.Module:
+@functools.lru_cache(maxsize=4)
+def load_lpips(net: str = "alex", spatial: bool = False) -> torch.nn.Module:
     """LPIPS v0.1 (Zhang et al. 2018) of the `lpips` package with our ImageNet convolutions; eval mode, frozen, no network.
 
     `net` is "alex" (evaluation; shipped) or "vgg" (needs `fetch vgg16`). Call it with RGB in [-1, 1] or normalize=True for
-    [0, 1]; returns (B, 1, 1, 1). The random state of torch is left as it was.
+    [0, 1]; returns (B, 1, 1, 1), or with `spatial` a map (B, 1, H, W). The random state of torch is left as it was.
     """
     if net not in ("alex", "vgg"):
         raise InputError(f"LPIPS net {net!r}: choose alex or vgg")
@@ -194,7 +194,7 @@ def load_lpips(net: str = "alex") -> torch.nn.Module:
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision's notice about the `pretrained` argument that lpips uses
-        module = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+        module = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, spatial=spatial, verbose=False)
     linear = torch.load(Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth", map_location="cpu", weights_only=True)
     state = dict(linear)
     trunk = {name: tensor for name, tensor in module.state_dict().items() if name.startswith("net.")}
