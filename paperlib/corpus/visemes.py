@@ -51,8 +51,8 @@ VOWELS = ("AA", "AE", "EH", "IY", "AH", "AO", "OW", "UW", "UE", "ER")
 
 _SYMBOLS = {
     "PP": "pbmɓ", "FF": "fvɱʋɸβ", "TH": "θð", "TD": "tdnɾɗʈɖɳʔⱱɲ", "LL": "lɫɭʎɬ", "SZ": "szʂʐ", "SH": "ʃʒɕʑ", "KG": "kɡgŋxχɣqɢɴʁʀçʝcɟ",
-    "HH": "hɦħʕ", "RR": "ɹɻr", "WW": "wʍɥ", "YY": "jɰ", "AA": "aɑ", "AE": "æ", "EH": "eɛ", "IY": "iɪɨ", "AH": "əɐʌɘɤɵɯᵻ", "AO": "ɔɒ", "OW": "o",
-    "UW": "uʊʉ", "UE": "yøœʏɶ", "ER": "ɜɚɝɞ",
+    "HH": "hɦħʕ", "RR": "ɹɻr", "WW": "wʍɥ", "YY": "jɰ", "AA": "aɑ", "AE": "æ", "EH": "eɛ", "IY": "iɪɨ", "AH": "əɐʌɘɤɵɯᵻ", "AO": "ɔɒ",
+    "OW": "o", "UW": "uʊʉ", "UE": "yøœʏɶ", "ER": "ɜɚɝɞ",
 }  # fmt: skip
 CLASS_OF = {symbol: name for name, symbols in _SYMBOLS.items() for symbol in symbols}
 _MODIFIERS = set("ːˑʰʲʷˠˤ˞ʼ'ˈˌ-.~|‿ⁿˡ^;!#") | set("0123456789˥˦˧˨˩↑↓↗↘")
