@@ -1,0 +1,1 @@
+"""Speed, measured against a named reference in the same run. Nothing here is a test."""

@@ -1,0 +1,139 @@
+"""`make bench`: prints a table and writes build/bench.json, `{name: {ours, reference, ratio, unit, against}}`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from paperlib import config, paths
+from paperlib.artifacts import atomic_write
+from paperlib.corpus import banks, synthetic
+from paperlib.corpus.dataset import Corpus
+from paperlib.training import checkpoints
+
+CLASSROOM = config.load_profile("classroom")
+
+
+def seconds(fn: Callable[[], object], repeats: int = 5) -> float:
+    """Median seconds of one call after one warm-up."""
+    fn()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        fn()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def entry(ours: float, reference: float, unit: str, against: str, **extra) -> dict:
+    """One line of the table; ratio is ours / reference."""
+    return {"ours": ours, "reference": reference, "ratio": ours / reference, "unit": unit, "against": against, **extra}
+
+
+def corpus() -> dict:
+    """Seconds of 96 x 96 video made and stored per second of work, one core."""
+    import tempfile
+    from pathlib import Path
+
+    clip = synthetic.plan(CLASSROOM.corpus)[0]
+    torch.set_num_threads(1)
+    Corpus(CLASSROOM.corpus, Path(tempfile.mkdtemp())).ensure(clip)  # compiles, loads the model
+    start = time.perf_counter()
+    made = Corpus(CLASSROOM.corpus, Path(tempfile.mkdtemp()))
+    made.ensure(clip)
+    spent = time.perf_counter() - start
+    checkpoints.set_threads()
+    length = synthetic.clip_length(CLASSROOM.corpus, clip) / config.FPS
+    return entry(length / spent, 1.0, "s of video / s", "real time, one core")
+
+
+def train_expression() -> dict:
+    """Training steps per second of stage 1 at the classroom's widths, against the same step without backward."""
+    from paperlib.face3d.morphable_model import default_model
+    from paperlib.training.expression import losses
+
+    cfg = CLASSROOM.expression
+    net = checkpoints.build("expression", CLASSROOM)
+    model = default_model()
+    mfcc = torch.randn(cfg.batch, cfg.window, 13, 28)
+    semantic = torch.rand(cfg.batch, cfg.window, 3, CLASSROOM.teacher.size, CLASSROOM.teacher.size)
+    coeffs = torch.randn(cfg.batch, cfg.window, 257) * 0.1
+
+    def step(backward: bool = True) -> None:
+        l_exp, l_shape = losses(model, net(mfcc, semantic).exp, coeffs)
+        if backward:
+            net.zero_grad()
+            (l_exp + 0.5 * l_shape).backward()
+
+    return entry(1 / seconds(step), 1 / seconds(lambda: step(False)), "steps / s", "forward and losses alone")
+
+
+def train_renderer() -> dict:
+    """Training steps per second of stage 2, all losses and the critic, against the generator's forward and backward alone."""
+    from paperlib.losses.perceptual import VGGFeatures
+    from paperlib.training.stages import Terms, train_renderer
+
+    cfg = config.load_profile("classroom", renderer__steps_warm=0, renderer__steps_joint1=6, renderer__steps_joint2=0).renderer
+    corpus_ = Corpus(CLASSROOM.corpus)
+    bank = banks.render_bank(corpus_, "val", 2)
+    net, critic = checkpoints.build("renderer", CLASSROOM), checkpoints.build("critic", CLASSROOM)
+    flow = checkpoints.load("flow_classroom")[0].requires_grad_(False)
+    terms = Terms(cfg, VGGFeatures(cfg.vgg_layers), flow)
+    batch = banks.render_batch(bank, cfg.batch, torch.Generator().manual_seed(0))
+
+    def generator_alone() -> None:
+        net.zero_grad()
+        net(batch.i3d, batch.ref, batch.crop, "joint").i_i.mean().backward()
+
+    alone = seconds(generator_alone)
+    full = seconds(lambda: train_renderer(net, critic, terms, bank, bank[:1], cfg, 0, progress=False), 3) / 6
+    return entry(1 / full, 1 / alone, "steps / s", "generator forward and backward alone")
+
+
+def dub() -> dict:
+    """Frames per second of the whole dub of an embedded clip (no adaptation), against the clip's own 25."""
+    import tempfile
+    from pathlib import Path
+
+    from paperlib.dubbing import dub as run_dub
+    from paperlib.dubbing import load_stages
+    from paperlib.media.audio import save_wav
+
+    made = Corpus(CLASSROOM.corpus)
+    clips = made.clips("test")
+    folder = Path(tempfile.mkdtemp())
+    save_wav(folder / "speech.wav", made.load(clips[1]).wave)
+    stages = load_stages("classroom")
+    start = time.perf_counter()
+    report = run_dub(made.ensure(clips[0]), folder / "speech.wav", folder / "out.mp4", stages, adapt=False)
+    return entry(report.frames / (time.perf_counter() - start), 25.0, "frames / s", "the clip's 25 frames / s")
+
+
+def rasterizer() -> dict:
+    """One 192 x 192 frame of the face model against PyTorch3D's CPU rasteriser."""
+    from benchmarks.bench_rasterizer import run
+
+    return run()
+
+
+def main() -> None:
+    """Run all, or those named on the command line."""
+    checkpoints.set_threads()
+    names = sys.argv[1:] or ["rasterizer", "corpus", "train_expression", "train_renderer", "dub"]
+    results = {}
+    print(f"{'benchmark':<18}{'ours':>12}{'reference':>12}{'ratio':>9}  unit; against")
+    for name in names:
+        results[name] = r = globals()[name]()
+        print(f"{name:<18}{r['ours']:>12.4g}{r['reference']:>12.4g}{r['ratio']:>9.3g}  {r['unit']}; {r['against']}", flush=True)
+        for key in r.keys() - {"ours", "reference", "ratio", "unit", "against"}:
+            print(f"{'':<18}{key}: {r[key]}")
+    atomic_write(paths.BUILD / "bench.json", (json.dumps(results, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
