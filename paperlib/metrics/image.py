@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paperlib.errors import InputError, check_shape
 
@@ -135,18 +135,21 @@ def ssim(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     return ssim_mean(pred.double(), target.double(), mask)
 
 
-def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str = "alex", batch: int = 16) -> Tensor:
+def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | nn.Module = "alex", batch: int = 16) -> Tensor:
     """LPIPS v0.1 (Zhang et al. 2018) per image, (B,) float64; lower is nearer. AlexNet is the evaluation network.
 
     With `mask` the spatial map is averaged over the region (what lies outside still enters through the receptive
-    fields). Needs at least 32 x 32 pixels and the weights of `net`; InputError otherwise. No gradient.
+    fields). Needs at least 32 x 32 pixels and the weights of `net`; InputError otherwise. No gradient. `net` may also be
+    what `weights.load_lpips` returned.
     """
     from paperlib import weights
 
     _check_pair(pred, target, mask)
     if min(pred.shape[-2:]) < weights.LPIPS_MIN_SIZE:
         raise InputError(f"LPIPS needs at least {weights.LPIPS_MIN_SIZE} pixels a side, got {tuple(pred.shape[-2:])}")
-    module = weights.load_lpips(net, spatial=mask is not None)
+    module = weights.load_lpips(net, spatial=mask is not None) if isinstance(net, str) else net
+    if module.spatial != (mask is not None):
+        raise ValueError("LPIPS of a region needs load_lpips(net, spatial=True); of the whole picture, spatial=False")
     values = []
     with torch.no_grad():
         for start in range(0, len(pred), batch):

@@ -1,0 +1,1 @@
+"""Loss functions, equations (11)-(13) and (23)-(32)."""

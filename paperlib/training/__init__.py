@@ -1,0 +1,1 @@
+"""Training: optimiser, loops, stages and checkpoints."""
