@@ -76,14 +76,14 @@ def train_expression() -> dict:
 def train_renderer() -> dict:
     """Training steps per second of stage 2, all losses and the critic, against the generator's forward and backward alone."""
     from paperlib.losses.perceptual import VGGFeatures
-    from paperlib.training.stages import Terms, train_renderer
+    from paperlib.training.stages import Judges, train_renderer
 
     cfg = config.load_profile("classroom", renderer__steps_warm=0, renderer__steps_joint1=6, renderer__steps_joint2=0).renderer
     corpus_ = Corpus(CLASSROOM.corpus)
     bank = banks.render_bank(corpus_, "val", 2)
     net, critic = checkpoints.build("renderer", CLASSROOM), checkpoints.build("critic", CLASSROOM)
     flow = checkpoints.load("flow_classroom")[0].requires_grad_(False)
-    terms = Terms(cfg, VGGFeatures(cfg.vgg_layers), flow)
+    judges = Judges(VGGFeatures(cfg.vgg_layers), flow)
     batch = banks.render_batch(bank, cfg.batch, torch.Generator().manual_seed(0))
 
     def generator_alone() -> None:
@@ -91,7 +91,7 @@ def train_renderer() -> dict:
         net(batch.i3d, batch.ref, batch.crop, "joint").i_i.mean().backward()
 
     alone = seconds(generator_alone)
-    full = seconds(lambda: train_renderer(net, critic, terms, bank, bank[:1], cfg, 0, progress=False), 3) / 6
+    full = seconds(lambda: train_renderer(net, critic, judges, bank, bank[:1], cfg, 0, progress=False), 3) / 6
     return entry(1 / full, 1 / alone, "steps / s", "generator forward and backward alone")
 
 
@@ -102,6 +102,7 @@ def dub() -> dict:
 
     from paperlib.dubbing import dub as run_dub
     from paperlib.dubbing import load_stages
+
     from paperlib.media.audio import save_wav
 
     made = Corpus(CLASSROOM.corpus)

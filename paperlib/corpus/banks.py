@@ -12,6 +12,7 @@ from paperlib.corpus import synthetic
 from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.corpus.synthetic import ClipId
 from paperlib.media import audio
+from paperlib.media.cropping import crop_frames, mouth_box
 
 
 @dataclass
@@ -44,24 +45,11 @@ def speech_bank(corpus: Corpus, split: str, limit: int | None = None) -> list[Sp
 
 
 def face_boxes(lmk_neutral: np.ndarray) -> np.ndarray:
-    """(T, 4) square boxes x0, y0, side, side around brow and chin, from the pose-only landmarks (T, 68, 2): lips cannot leak in."""
+    """(T, 4) square boxes x0 y0 x1 y1 around brow and chin, from the pose-only landmarks (T, 68, 2): lips cannot leak in."""
     low, high = lmk_neutral.min(1), lmk_neutral.max(1)
-    centre = (low + high) / 2
-    side = 1.12 * (high - low).max(1, keepdims=True)
-    return np.concatenate([centre - side / 2 + [0, 0.03] * side, side, side], 1).astype(np.float32)
-
-
-def crop_faces(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """(T, size, size, 3) uint8 crops of frames (T, H, W, 3) by square boxes, bilinear, edges repeated."""
-    import cv2
-
-    out = np.empty((len(frames), size, size, 3), np.uint8)
-    for t, (frame, (x, y, side, _)) in enumerate(zip(frames, boxes, strict=True)):
-        s = size / side
-        matrix = np.array([[s, 0, (0.5 - x) * s - 0.5], [0, s, (0.5 - y) * s - 0.5]], np.float32)  # pixel centres at +0.5
-        flags = cv2.INTER_AREA if s < 1 else cv2.INTER_LINEAR
-        out[t] = cv2.warpAffine(frame, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return out
+    half = 0.56 * (high - low).max(1, keepdims=True)
+    centre = (low + high) / 2 + half * [0, 0.06]
+    return np.concatenate([centre - half, centre + half], 1).astype(np.float32)
 
 
 @dataclass
@@ -75,7 +63,7 @@ class FaceItem:
 
 def face_item(clip: Clip, size: int) -> FaceItem:
     """Face crops of one clip with its mel windows."""
-    faces = crop_faces(clip.frames, face_boxes(clip.lmk_neutral), size)
+    faces = crop_frames(clip.frames, face_boxes(clip.lmk_neutral), size)
     mel = audio.mel_windows(clip.wave, len(clip))
     return FaceItem(clip.id, torch.from_numpy(faces), torch.from_numpy(mel).float())
 
@@ -106,7 +94,6 @@ def render_item(clip: Clip, coeffs: torch.Tensor | None = None) -> RenderItem:
     """Renderer data of one clip. coeffs: (T, 257) to draw I_3D from (default: the true ones)."""
     from paperlib.face3d.face_renderer import render_i3d
     from paperlib.face3d.morphable_model import default_model
-    from paperlib.media.cropping import mouth_box
 
     coeffs = torch.from_numpy(clip.coeffs) if coeffs is None else coeffs
     with torch.no_grad():
@@ -117,7 +104,7 @@ def render_item(clip: Clip, coeffs: torch.Tensor | None = None) -> RenderItem:
         (i3d.movedim(1, -1).clamp(0, 1) * 255 + 0.5).to(torch.uint8),
         torch.from_numpy(clip.masks()[:, 0] > 0.5),
         coeffs,
-        torch.from_numpy(np.stack([mouth_box(p) for p in clip.lmk_neutral]).astype(np.float32)),
+        torch.from_numpy(mouth_box(clip.lmk_neutral)),
     )
 
 

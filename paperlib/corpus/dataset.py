@@ -80,7 +80,8 @@ class Corpus:
             meta = json.loads(str(truth["meta"]))
             arrays = {k: truth[k] for k in ("coeffs", "lmk", "lmk_neutral", "wave")}
         if len(video.frames) != len(arrays["coeffs"]):
-            raise RuntimeError(f"{path}: {len(video.frames)} frames but {len(arrays['coeffs'])} rows of truth; delete the file and run again")
+            rows = len(arrays["coeffs"])
+            raise RuntimeError(f"{path}: {len(video.frames)} frames but {rows} rows of truth; delete the file and run again")
         return Clip(id=clip, frames=video.frames, **arrays, **meta)
 
     def prepare(self, splits: tuple[str, ...] = synthetic.SPLITS, workers: int | None = None, progress: bool = True) -> int:

@@ -18,7 +18,7 @@ from paperlib.face3d.coefficients import with_exp
 from paperlib.face3d.face_renderer import landmarks2d, render
 from paperlib.face3d.morphable_model import default_model
 from paperlib.media.audio import SAMPLE_RATE
-from paperlib.seeding import derived_seed, rng
+from paperlib.seeding import rng
 
 SPLITS = ("train", "val", "test")
 FIRST_SPEAKER = (0, 5_000, 10_000)  # fixed per split: a smaller corpus has the same test people, and nobody changes sides
@@ -101,9 +101,9 @@ def expressions(cfg: CorpusConfig, clip: ClipId, n_frames: int, said: speech.Spe
     """
     model = default_model()
     style = articulation.draw_style(rng(cfg.seed, "style", clip.speaker))
-    scene_seed = derived_seed(cfg.seed, "face", clip.speaker, clip.scene, *([variant] if variant else []))
+    scene = rng(cfg.seed, "face", clip.speaker, clip.scene, *([variant] if variant else []))
     wave = fit_length(said.wave, n_frames)
-    actions = articulation.articulate(said.phonemes, n_frames, wave, style, scene_seed, model.action_names)
+    actions = articulation.articulate(said.phonemes, n_frames, wave, style, scene, model.action_names)
     return (actions @ model.action_coeff.numpy()).astype(np.float32)
 
 

@@ -18,7 +18,7 @@ def evaluate(what: str, profile: config.Profile, folder: Path | None = None, cli
     """
     from paperlib.evaluation import complexity, expression, figure7, renderer
 
-    makers = {"expression": expression.evaluate, "renderer": renderer.evaluate, "figure7": figure7.evaluate, "complexity": complexity.evaluate}
+    makers = {m.__name__.rsplit(".", 1)[-1]: m.evaluate for m in (expression, renderer, figure7, complexity)}
     if what != "all" and what not in makers:
         raise InputError(f"unknown subject {what!r}; choose one of: all, {', '.join(makers)}")
     folder = folder or paths.build_dir(profile.name) / "results"

@@ -109,7 +109,8 @@ def summarise(scores: list[dict], data: str, motion: str) -> list[Row]:
             if name != "full":
                 ours = np.array([s[metric] for s in of["full"]])
                 ci = paired_difference(ours, values, speakers)
-                rows.append(_row(f"full_minus_{name}", metric, unit, ci.value, data, motion, low=ci.low, high=ci.high, n=ci.n, protocol="paired"))
+                paired = {"low": ci.low, "high": ci.high, "n": ci.n, "protocol": "paired"}
+                rows.append(_row(f"full_minus_{name}", metric, unit, ci.value, data, motion, **paired))
     return rows
 
 

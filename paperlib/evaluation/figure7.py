@@ -38,7 +38,8 @@ def curves(shipped: Shipped, corpus: Corpus, clip) -> dict[str, dict[str, list]]
         frames = (out[key].movedim(1, -1).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
         lmd = lmd_per_frame(frames, target.frames)
         ssim = image.ssim(out[key].clamp(0, 1), truth).double().numpy()
-        result[key[0]] = {"lmd": [None if np.isnan(v) else round(float(v), 4) for v in lmd], "ssim": [round(float(v), 5) for v in ssim]}
+        distances = [None if np.isnan(v) else round(float(v), 4) for v in lmd]
+        result[key[0]] = {"lmd": distances, "ssim": [round(float(v), 5) for v in ssim]}
     return result
 
 
@@ -58,8 +59,8 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
                 r = correlation(lmd[good], ssim[good], kind=kind, groups=clip_index[good])
                 value = None if np.isnan(r.value) else r.value
                 rows.append(
-                    Row("figure7", name, kind, value, data=f"embedded cross-dub {scope}", motion=corpus.cfg.motion, beta="predicted",
-                        track="cross-dub", region="frame", low=None if value is None else r.low, high=None if value is None else r.high,
+                    Row("figure7", name, kind, value, data=f"embedded cross-dub {scope}", motion=corpus.cfg.motion,
+                        beta="predicted", track="cross-dub", region="frame", low=None if value is None else r.low, high=None if value is None else r.high,
                         n=int(good.sum()), failed=int((~good).sum()), protocol="n counts frames; block bootstrap over frames")
                 )  # fmt: skip
     header = provenance(

@@ -19,12 +19,12 @@ from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.corpus.synthetic import pair_of
 from paperlib.evaluation.controls import frozen_mouth
 from paperlib.face3d.coefficients import with_exp
+from paperlib.losses.perceptual import crop_resize
 from paperlib.metrics import image
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
 from paperlib.results import Row, provenance, write_results
 from paperlib.training import checkpoints
 from paperlib.training.expression import predict
-from paperlib.training.stages import roi
 from paperlib.training.teacher import neutral_face, semantic_images
 
 METRICS = {"psnr": "dB", "ssim": "", "lpips": "", "skill": ""}
@@ -43,7 +43,8 @@ class Shipped:
     def load(cls, suffix: str = "classroom") -> Shipped:
         """Load them by the name of the profile they were trained under."""
         teacher, card = checkpoints.load(f"teacher_{suffix}")
-        return cls(checkpoints.load(f"renderer_{suffix}")[0], checkpoints.load(f"expression_{suffix}")[0], teacher, neutral_face(card["config"]["size"]))
+        renderer, expression = (checkpoints.load(f"{kind}_{suffix}")[0] for kind in ("renderer", "expression"))
+        return cls(renderer, expression, teacher, neutral_face(card["config"]["size"]))
 
     def expressions(self, corpus: Corpus, clip) -> torch.Tensor:
         """(T, 64) predicted from the speech of an embedded clip."""
@@ -101,7 +102,7 @@ def score_pair(out: dict, target: Clip, source: Clip, lpips_net) -> list[dict]:
     frozen = out["frozen_mouth", "none"]
     rows = []
     for (row, beta), pred in out.items():
-        a, b = roi(pred, boxes, 64).clamp(0, 1), roi(truth, boxes, 64).clamp(0, 1)
+        a, b = crop_resize(pred, boxes, 64).clamp(0, 1), crop_resize(truth, boxes, 64).clamp(0, 1)
         values = {
             ("psnr", "frame"): image.psnr(pred, truth),
             ("ssim", "frame"): image.ssim(pred, truth),
@@ -120,7 +121,7 @@ def mouth_boxes(clip: Clip) -> np.ndarray:
     """(T, 4) boxes of the mouth from the pose-only landmarks."""
     from paperlib.media.cropping import mouth_box
 
-    return np.stack([mouth_box(p) for p in clip.lmk_neutral]).astype(np.float32)
+    return mouth_box(clip.lmk_neutral)
 
 
 def summarise(scores: list[dict], data: str, track: str, motion: str) -> list[Row]:

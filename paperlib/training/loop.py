@@ -56,7 +56,8 @@ def fit(
     best = {k: _clone(v.state_dict()) for k, v in state.items() if isinstance(v, nn.Module)} if history.best_step == 0 else None
     start, window = time.perf_counter(), {}
     spent = history.seconds
-    bar = tqdm(range(first, steps), initial=first, total=steps, desc=progress if isinstance(progress, str) else "train", disable=not progress)
+    label = progress if isinstance(progress, str) else "train"
+    bar = tqdm(range(first, steps), initial=first, total=steps, desc=label, disable=not progress)
     for i in bar:
         for name, value in step(i).items():
             window.setdefault(name, []).append(float(value))

@@ -80,13 +80,14 @@ def _flow(net, profile, corpus, loop, extra):
 def _renderer(net, profile, corpus, loop, extra):
     from paperlib.corpus.banks import render_bank
     from paperlib.losses.perceptual import VGGFeatures
-    from paperlib.training.stages import Terms, train_renderer
+    from paperlib.training.stages import Judges, train_renderer
 
     flow = _dependency("flow", profile).requires_grad_(False)
-    terms = Terms(profile.renderer, VGGFeatures(profile.renderer.vgg_layers), flow)
+    judges = Judges(VGGFeatures(profile.renderer.vgg_layers), flow)
     critic = checkpoints.build("critic", profile)
     extra["perceptual"] = f"VGG-16 {', '.join(profile.renderer.vgg_layers)}"
-    return train_renderer(net, critic, terms, render_bank(corpus, "train"), render_bank(corpus, "val"), profile.renderer, profile.seed, **loop)
+    bank, val = (render_bank(corpus, split) for split in ("train", "val"))
+    return train_renderer(net, critic, judges, bank, val, profile.renderer, profile.seed, **loop)
 
 
 _TRAINERS = {"sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer}

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from paperlib.config import RendererConfig
 from paperlib.corpus.banks import RenderBatch, RenderItem, collate, reference_index, render_batch
-from paperlib.losses import adversarial, objective, reconstruction
-from paperlib.losses.correspondence import correspondence_loss
-from paperlib.losses.perceptual import perceptual_loss, style_loss
+from paperlib.losses.adversarial import critic_loss
+from paperlib.losses.objective import EPS, LossWeights, inpainting_objective, intermediate_objective, total_objective
+from paperlib.losses.perceptual import crop_resize
 from paperlib.models.renderer import Renderer, RendererOutput
 from paperlib.training.expression import flat_then_cosine
 from paperlib.training.loop import History, fit
@@ -37,7 +36,7 @@ def schedule(cfg: RendererConfig, step: int) -> Phase:
     """
     if step < cfg.steps_warm:
         return Phase("warm", 0.0)
-    return Phase("joint", 0.1 if step < cfg.steps_warm + cfg.steps_joint1 else 0.2)
+    return Phase("joint", EPS["joint1"] if step < cfg.steps_warm + cfg.steps_joint1 else EPS["joint2"])
 
 
 def total_steps(cfg: RendererConfig) -> int:
@@ -45,56 +44,46 @@ def total_steps(cfg: RendererConfig) -> int:
     return cfg.steps_warm + cfg.steps_joint1 + cfg.steps_joint2
 
 
-def roi(images: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
-    """(B, 3, size, size) bilinear crops of images (B, 3, H, W) by boxes (B, 4) x0 y0 x1 y1 px; differentiable in the images."""
-    h, w = images.shape[-2:]
-    steps = (torch.arange(size, dtype=images.dtype, device=images.device) + 0.5) / size
-    x = (boxes[:, None, 0] + (boxes[:, None, 2] - boxes[:, None, 0]) * steps) / w * 2 - 1
-    y = (boxes[:, None, 1] + (boxes[:, None, 3] - boxes[:, None, 1]) * steps) / h * 2 - 1
-    grid = torch.stack([x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], -1)
-    return F.grid_sample(images, grid, align_corners=False, padding_mode="border")
+@dataclass
+class Judges:
+    """What the losses need beside the networks in training: VGG features and the flow network of (27), frozen; None drops their terms."""
+
+    features: nn.Module | None
+    flow_fn: Callable | None
+
+    def see(self, images: torch.Tensor, boxes: torch.Tensor, size: int) -> dict | None:
+        """VGG features of the mouth crops (of whole images where size is 0)."""
+        if self.features is None:
+            return None
+        return self.features(crop_resize(images, boxes, size) if size else images)
 
 
-class Terms:
-    """The terms of (30) and (31) for one batch, with the networks they need (VGG features, the flow network) held here."""
-
-    def __init__(self, cfg: RendererConfig, features: nn.Module | None, flow_fn: Callable | None, use_corr: bool = True) -> None:
-        self.cfg, self.features, self.flow_fn, self.use_corr = cfg, features, flow_fn, use_corr
-
-    def _features(self, images: torch.Tensor, boxes: torch.Tensor) -> list[torch.Tensor]:
-        return self.features(roi(images, boxes, self.cfg.vgg_size) if self.cfg.vgg_size else images)
-
-    def compute(self, out: RendererOutput, batch: RenderBatch, critic: nn.Module | None, joint: bool) -> tuple[dict, dict]:
-        """(terms of I_e, terms of I_i): names as in `losses.objective`; terms of I_i are empty in the warm phase."""
-        target_feats = None
-        if self.features is not None:
-            with torch.no_grad():
-                target_feats = self._features(batch.target, batch.mouth)
-        e = {
-            "rec": reconstruction.rec_loss_region(out.i_e, batch.target, batch.mask),
-            "ssim": reconstruction.ssim_loss(out.i_e, batch.target),
-        }
-        i: dict[str, torch.Tensor] = {}
-        if joint:
-            i = {"rec": reconstruction.rec_loss(out.i_i, batch.target), "ssim": reconstruction.ssim_loss(out.i_i, batch.target)}
-        if target_feats is not None:
-            e["p"] = perceptual_loss(self._features(out.i_e, batch.mouth), target_feats)
-            if joint:
-                feats = self._features(out.i_i, batch.mouth)
-                i["p"], i["style"] = perceptual_loss(feats, target_feats), style_loss(feats, target_feats)
-        if critic is not None:
-            e["wgan"] = adversarial.generator_loss(critic(out.i_e))
-            if joint:
-                i["wgan"] = adversarial.generator_loss(critic(out.i_i))
-        if self.use_corr and self.flow_fn is not None:
-            e["corr"] = correspondence_loss(out.warp, batch.target, self.flow_fn, form=self.cfg.corr_form)
-        return e, i
+def objectives(
+    cfg: RendererConfig, judges: Judges, out: RendererOutput, batch: RenderBatch, critic: nn.Module | None, phase: Phase
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """(32) of one batch and its terms for the log: `e_*` of (31), `i_*` of (30); in the warm phase (31) alone."""
+    weights = LossWeights.of(cfg)
+    with torch.no_grad():
+        wanted = judges.see(batch.target, batch.mouth, cfg.vgg_size)
+    loss, e = intermediate_objective(
+        out.i_e, batch.target, batch.mask, weights, out.warp, judges.flow_fn, cfg.corr_form, batch.ref,
+        critic(out.i_e) if critic is not None else None, judges.see(out.i_e, batch.mouth, cfg.vgg_size), wanted,
+    )  # fmt: skip
+    log = {f"e_{k}": v.item() for k, v in e.items()}
+    if phase.stage == "joint":
+        loss_i, i = inpainting_objective(
+            out.i_i, batch.target, weights, critic(out.i_i) if critic is not None else None,
+            judges.see(out.i_i, batch.mouth, cfg.vgg_size), wanted,
+        )  # fmt: skip
+        log |= {f"i_{k}": v.item() for k, v in i.items()}
+        loss = total_objective(loss_i, loss, phase.eps)
+    return loss, log | {"loss": loss.item()}
 
 
 def train_renderer(
     net: Renderer,
     critic: nn.Module | None,
-    terms: Terms,
+    judges: Judges,
     train: list[RenderItem],
     val: list[RenderItem],
     cfg: RendererConfig,
@@ -114,7 +103,7 @@ def train_renderer(
 
     def step(i: int) -> Mapping[str, float]:
         net.train()
-        phase = schedule(cfg, i) if staged else Phase("joint", 0.2)
+        phase = schedule(cfg, i) if staged else Phase("joint", EPS["joint2"])
         joint = phase.stage == "joint"
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_then_cosine(i / n)
@@ -123,23 +112,21 @@ def train_renderer(
         log: dict[str, float] = {"eps": phase.eps}
         if critic is not None and i % cfg.critic_every == 0:
             fakes = [out.i_e.detach()] + ([out.i_i.detach()] if joint else [])
-            loss_d = adversarial.critic_loss(critic, batch.target, fakes, cfg.lambda_gp, generator)
+            loss_d = critic_loss(critic, batch.target, fakes, cfg.lambda_gp, generator)
             critic_optimiser.zero_grad()
             loss_d.backward()
             critic_optimiser.step()
             log["critic"] = loss_d.item()
         if critic is not None:
             critic.requires_grad_(False)
-        e, inner = terms.compute(out, batch, critic, joint)
-        loss = total(cfg, e, inner, phase)
+        loss, terms = objectives(cfg, judges, out, batch, critic, phase)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         if critic is not None:
             critic.requires_grad_(True)
-        log |= {"loss": loss.item()} | {f"e_{k}": v.item() for k, v in e.items()} | {f"i_{k}": v.item() for k, v in inner.items()}
-        return log | {f"scale_{k}": v for k, v in net.rbfin.scales().items()}
+        return log | terms | {f"scale_{k}": v for k, v in net.rbfin.scales().items()}
 
     def validate() -> Mapping[str, float]:
         return {"val": validation_error(net, held_out)}
@@ -148,13 +135,6 @@ def train_renderer(
     if critic is not None:
         state |= {"critic": critic, "critic_optimiser": critic_optimiser}
     return fit(step, n, state=state, validate=validate, **loop)
-
-
-def total(cfg: RendererConfig, e: dict, i: dict, phase: Phase) -> torch.Tensor:
-    """(32): eps L^i + (1 - eps) L^e; in the warm phase L^e alone."""
-    weights = {"rec": 1.0, "ssim": cfg.l_ssim, "p": cfg.l_p, "style": cfg.l_style, "wgan": cfg.l_wgan, "corr": cfg.l_corr}
-    loss_e = objective.total_intermediate(e, weights)
-    return loss_e if phase.stage == "warm" else objective.total(objective.total_inpainted(i, weights), loss_e, phase.eps)
 
 
 def validation_pairs(bank: list[RenderItem], per_clip: int = 6) -> RenderBatch:

@@ -89,14 +89,15 @@ def neutral_face(size: int) -> torch.Tensor:
     """(3, size, size) picture of the mean face, neutral, frontal, under plain light: the face that the teacher animates."""
     import numpy as np
 
-    from paperlib.corpus.banks import crop_faces, face_boxes
+    from paperlib.corpus.banks import face_boxes
     from paperlib.face3d.coefficients import N_COEFF
     from paperlib.face3d.face_renderer import landmarks2d, render
     from paperlib.face3d.morphable_model import default_model
+    from paperlib.media.cropping import crop_frames
 
     model, coeffs = default_model(), torch.zeros(1, N_COEFF)
     with torch.no_grad():
         picture = render(model, coeffs, 192, background=np.full((192, 192, 3), 0.5, np.float32), supersample=2).image
         lmk = landmarks2d(model, coeffs, 192).numpy()
     frame = (picture.movedim(1, -1).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
-    return to_float(torch.from_numpy(crop_faces(frame, face_boxes(lmk), size)))[0]
+    return to_float(torch.from_numpy(crop_frames(frame, face_boxes(lmk), size)))[0]
