@@ -1,0 +1,131 @@
+"""The paper as typed data: tables, equations, claims, given settings, unstated settings. Nothing here is measured by us.
+
+Chen Y.-L., Xiong S.-W., "Speaker-Independent Visual Dubbing Method Based on Semantic Enhancement and Texture-Motion Fusion",
+Acta Electronica Sinica 53(10), 2025, 3608-3621, DOI 10.12263/DZXB.20240685.
+The tables live in `paper_tables`, the settings in `paper_settings`, the equation map in `paper_equations`; all are re-exported
+here. `paper_checks` does the arithmetic on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paperlib.paper_equations import EQUATIONS, Equation, mentions, resolve, unresolved
+from paperlib.paper_settings import GIVEN, UNSTATED, Given, Unstated, setting
+from paperlib.paper_tables import METRICS, SYSTEM_LABELS, TABLES, Metric, Table
+
+__all__ = [
+    "CITATION",
+    "CLAIMS",
+    "EQUATIONS",
+    "GIVEN",
+    "METRICS",
+    "ROW_IDS",
+    "SYSTEM_LABELS",
+    "TABLES",
+    "UNSTATED",
+    "Claim",
+    "Equation",
+    "Given",
+    "Metric",
+    "Table",
+    "Unstated",
+    "mentions",
+    "published_rows",
+    "resolve",
+    "row_id",
+    "setting",
+    "unresolved",
+]
+
+CITATION = (
+    "Chen Y.-L., Xiong S.-W. Speaker-Independent Visual Dubbing Method Based on Semantic Enhancement and Texture-Motion Fusion. "
+    "Acta Electronica Sinica 53(10), 2025, 3608-3621. DOI 10.12263/DZXB.20240685"
+)
+
+CONTROL_ROWS = (
+    "truth",
+    "truth_reencoded",
+    "truth_resized",
+    "previous_frame",
+    "frozen_mouth",
+    "reference_mouth",
+    "silent_speech",
+    "swapped_speech",
+    "shifted_speech",
+    "mean_expression",
+    "ridge_mfcc",
+    "loudness",
+    "frame_index",
+)
+SYSTEM_ROWS = tuple(TABLES["table1"].rows)
+MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
+ROW_IDS: dict[str, tuple[str, ...]] = {
+    "table1": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
+    "table2": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
+    **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
+    "table7": tuple(TABLES["table7"].rows),
+    "figure7": ("ours", "ours_mini", *CONTROL_ROWS),
+}
+
+
+def row_id(table: str, row: str) -> str:
+    """`row` if the table may hold it, else ValueError. `controls_*` tables hold control and `_mini` rows; `ledger` holds claim ids."""
+    if table.startswith("controls_"):
+        allowed: tuple[str, ...] = (*CONTROL_ROWS, *MINI_ROWS)
+    elif table == "ledger":
+        allowed = tuple(CLAIMS)
+    else:
+        allowed = ROW_IDS.get(table, ())
+    if row not in allowed:
+        raise ValueError(f"{table}: unknown row {row!r}; known: {', '.join(allowed) or 'no such table'}")
+    return row
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper that a number can support or contradict."""
+
+    id: str
+    text: str
+    source: str
+    numbers: tuple[float, ...] = ()
+    needs: str = ""  # what an exact reproduction would need and nobody can download
+
+
+_GATED = "the authors' weights and code; VoxCeleb1, VoxCeleb2 and LRW are gated"
+CLAIMS: dict[str, Claim] = {
+    c.id: c
+    for c in (
+        Claim("abstract_vox1", "VoxCeleb1, over the baseline: PSNR +7.76, LPIPS -0.08, SSIM +0.11, LMD -1.10, Sync +0.20", "abstract",
+              (7.76, -0.08, 0.11, -1.10, 0.20), _GATED),
+        Claim("abstract_vox2", "VoxCeleb2, over the baseline: PSNR +7.12, LPIPS -0.10, SSIM +0.11, LMD -1.10, Sync +0.15", "abstract",
+              (7.12, -0.10, 0.11, -1.10, 0.15), _GATED),
+        Claim("best_vox1", "best of six methods in every column on VoxCeleb1", "table 1", (), _GATED),
+        Claim("best_vox2", "best of six methods in every column on VoxCeleb2", "table 2", (), _GATED),
+        Claim("semantic_helps", "semantic images lower AED and LMD and raise Sync", "table 3", (0.094, 0.081), _GATED),
+        Claim("attention_helps", "cross-modal attention lowers AED and LMD and raises Sync", "table 3", (0.082, 0.081), _GATED),
+        Claim("shape_loss_helps", "the shape loss lowers AED and LMD and raises Sync", "table 3", (0.089, 0.081), _GATED),
+        Claim("tmn_helps", "texture modulation raises PSNR and lowers LMD", "table 4", (37.85, 38.31), _GATED),
+        Claim("corr_helps", "the correspondence loss raises PSNR and lowers LMD", "table 4", (38.11, 38.31), _GATED),
+        Claim("msaf_helps", "multi-scale adaptive fusion raises PSNR and lowers LMD", "table 4", (38.21, 38.31), _GATED),
+        Claim("staging_helps", "staged training raises PSNR and lowers LMD", "table 4", (37.94, 38.31), _GATED),
+        Claim("scale_learned", "a learnable MSAF scale beats 0 and 1", "table 5", (37.33, 37.94, 38.31), _GATED),
+        Claim("scales_all", "MSAF at both scales beats either alone", "table 6", (38.20, 38.17, 38.31), _GATED),
+        Claim("lmd_ssim", "Pearson correlation of per-frame LMD and SSIM about -0.796", "figure 7", (-0.796,), _GATED),
+        Claim("ssim_floor", "SSIM stays above 0.96 in every frame of the sequence", "figure 7", (0.96,), _GATED),
+        Claim("complexity", "101.17 M parameters and 86.88 GFLOPs in all", "table 7", (101.17, 86.88)),
+    )
+}  # fmt: skip
+
+
+def published_rows() -> list:
+    """Every number of tables 1-7 as `results.Row` objects of kind "published"."""
+    from paperlib.results import Row
+
+    return [
+        Row(table=t.name, row=row, metric=m, value=v, unit=METRICS[m].unit, kind="published", data=t.data, seeds=0, protocol=CITATION)
+        for t in TABLES.values()
+        for row, values in t.rows.items()
+        for m, v in zip(t.columns, values, strict=True)
+    ]
