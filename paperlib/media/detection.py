@@ -20,6 +20,7 @@ from paperlib.errors import InputError, check_shape
 WINDOW = 256  # side of the tracking window, pixels
 WINDOW_BOX = 116  # the face box's side inside it: dlib's detector is trained on 80 px faces, its pyramid needs some room
 SEARCH_SIDES = (640, 1280)  # the whole frame is searched with its longer side at these sizes: 80 px is 1/8 and 1/16 of it
+SEARCH_EVERY = 12  # while no face is there, the slow enlarged search runs every so many frames only
 FIND_THRESHOLD = 0.1  # HOG score for a face anywhere in the frame
 TRACK_THRESHOLD = -0.35  # HOG score where a face has just been (hands, blur and turned heads score low)
 # How dlib's square box lies around the 68 points, measured as medians over 17 real clips: side = rms radius / BOX_RMS, and
@@ -77,6 +78,7 @@ class Tracker:
     def __init__(self) -> None:
         self.last: np.ndarray | None = None  # landmarks of the last frame with a face
         self.lost = True
+        self.misses = 0  # searches in vain since the last face
 
     def update(self, frame: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Landmarks (68,2) float64 in pixels of this frame and the HOG score, or (None, NaN)."""
@@ -85,6 +87,7 @@ class Tracker:
         if result is None:
             result = self._search(frame)
         self.lost = result is None
+        self.misses = self.misses + 1 if self.lost else 0
         if result is None:
             return None, float("nan")
         self.last = result[0]
@@ -106,7 +109,7 @@ class Tracker:
         import cv2
 
         detector, predictor = _dlib()
-        for side in SEARCH_SIDES:
+        for side in SEARCH_SIDES if self.misses % SEARCH_EVERY == 0 else SEARCH_SIDES[:1]:
             scale = side / max(frame.shape[:2])
             method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=method)
