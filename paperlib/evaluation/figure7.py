@@ -60,12 +60,14 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
                 value = None if np.isnan(r.value) else r.value
                 rows.append(
                     Row("figure7", name, kind, value, data=f"embedded cross-dub {scope}", motion=corpus.cfg.motion,
-                        beta="predicted", track="cross-dub", region="frame", low=None if value is None else r.low, high=None if value is None else r.high,
+                        beta="predicted", track="cross-dub", region="frame",
+                        low=None if value is None else r.low, high=None if value is None else r.high,
                         n=int(good.sum()), failed=int((~good).sum()), protocol="n counts frames; block bootstrap over frames")
                 )  # fmt: skip
     header = provenance(
         "paperlib evaluate figure7", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,
-        checkpoints=["renderer_classroom", "expression_classroom", "teacher_classroom"], clips=len(chosen), detector="dlib 68, enlarged frames",
+        checkpoints=["renderer_classroom", "expression_classroom", "teacher_classroom"], clips=len(chosen),
+        detector="dlib 68, enlarged frames",
     )  # fmt: skip
     atomic_write(folder / "figure7_curves.json", (json.dumps({"provenance": header, "curves": data}) + "\n").encode())
     return write_results("figure7", rows, header, folder)
