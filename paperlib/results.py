@@ -48,6 +48,12 @@ class Row:
             raise ValueError(f"row {self.row}/{self.metric}: value {self.value} is not finite; use None and say why in protocol")
 
 
+def interval_fields(interval: Any) -> dict:
+    """Fields low, high, n (independent units) and failed of a Row, from a `metrics.statistics.Interval`; no interval: None."""
+    low, high = (v if math.isfinite(v) else None for v in (interval.low, interval.high))
+    return {"low": low, "high": high, "n": interval.clusters, "failed": interval.failed}
+
+
 def git_commit() -> str:
     """Short commit of the working tree, with `+` when files differ from it; "unknown" outside a checkout."""
     try:

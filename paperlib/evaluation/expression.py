@@ -16,7 +16,7 @@ from paperlib.evaluation.controls import Ridge
 from paperlib.face3d.landmarks import lip_opening
 from paperlib.face3d.morphable_model import PARTS, default_model
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
-from paperlib.results import Row, provenance, write_results
+from paperlib.results import Row, interval_fields, provenance, write_results
 from paperlib.training import checkpoints
 from paperlib.training.expression import predict
 from paperlib.training.teacher import neutral_face, semantic_images
@@ -105,12 +105,11 @@ def summarise(scores: list[dict], data: str, motion: str) -> list[Row]:
                 rows.append(_row(name, metric, unit, None, data, motion, protocol="undefined: the prediction is constant"))
                 continue
             ci = cluster_bootstrap(values, speakers)
-            rows.append(_row(name, metric, unit, ci.value, data, motion, low=ci.low, high=ci.high, n=ci.n))
+            rows.append(_row(name, metric, unit, ci.value, data, motion, **interval_fields(ci)))
             if name != "full":
                 ours = np.array([s[metric] for s in of["full"]])
                 ci = paired_difference(ours, values, speakers)
-                paired = {"low": ci.low, "high": ci.high, "n": ci.n, "protocol": "paired"}
-                rows.append(_row(f"full_minus_{name}", metric, unit, ci.value, data, motion, **paired))
+                rows.append(_row(f"full_minus_{name}", metric, unit, ci.value, data, motion, protocol="paired", **interval_fields(ci)))
     return rows
 
 

@@ -18,7 +18,7 @@ from paperlib.face3d.landmarks import MOUTH
 from paperlib.media.detection import detect
 from paperlib.metrics import image
 from paperlib.metrics.statistics import correlation
-from paperlib.results import Row, provenance, write_results
+from paperlib.results import Row, interval_fields, provenance, write_results
 
 SYSTEMS = (("full", "predicted"), ("frozen_mouth", "none"))
 
@@ -61,8 +61,7 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
                 rows.append(
                     Row("figure7", name, kind, value, data=f"embedded cross-dub {scope}", motion=corpus.cfg.motion,
                         beta="predicted", track="cross-dub", region="frame",
-                        low=None if value is None else r.low, high=None if value is None else r.high,
-                        n=int(good.sum()), failed=int((~good).sum()), protocol="n counts frames; block bootstrap over frames")
+                        **(interval_fields(r) | {"n": r.n, "failed": int((~good).sum())}), protocol="n counts frames; block bootstrap over frames")
                 )  # fmt: skip
     header = provenance(
         "paperlib evaluate figure7", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,

@@ -22,7 +22,7 @@ from paperlib.face3d.coefficients import with_exp
 from paperlib.losses.perceptual import crop_resize
 from paperlib.metrics import image
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
-from paperlib.results import Row, provenance, write_results
+from paperlib.results import Row, interval_fields, provenance, write_results
 from paperlib.training import checkpoints
 from paperlib.training.expression import predict
 from paperlib.training.teacher import neutral_face, semantic_images
@@ -135,7 +135,7 @@ def summarise(scores: list[dict], data: str, track: str, motion: str) -> list[Ro
             continue  # the frame outside the mask is the truth itself: an unchanged clip can have infinite PSNR on still speech
         common = dict(unit=METRICS[metric], data=data, motion=motion, beta=beta, track=track, region=region)
         ci = cluster_bootstrap(values, speakers)
-        rows.append(Row("controls_renderer", row, metric, ci.value, low=ci.low, high=ci.high, n=ci.n, **common))
+        rows.append(Row("controls_renderer", row, metric, ci.value, **interval_fields(ci), **common))
         if row != "full":
             for ours_beta in ("true", "predicted"):
                 if beta not in ("none", ours_beta):
@@ -143,8 +143,8 @@ def summarise(scores: list[dict], data: str, track: str, motion: str) -> list[Ro
                 ours = np.array([s["value"] for s in of["full", ours_beta, metric, region]])
                 ci = paired_difference(ours, values, speakers)
                 rows.append(
-                    Row("controls_renderer", f"full_minus_{row}", metric, ci.value, low=ci.low, high=ci.high, n=ci.n,
-                        protocol="paired", **(common | {"beta": ours_beta}))
+                    Row("controls_renderer", f"full_minus_{row}", metric, ci.value, protocol="paired", **interval_fields(ci),
+                        **(common | {"beta": ours_beta}))
                 )  # fmt: skip
     return rows
 
