@@ -37,6 +37,10 @@ class RBFIN(nn.Module):
         )
         self.head = ColourAttention(widths[0], 9, copy=0, attention_bias=0.0)  # A_i starts at a half
 
+    def scales(self) -> dict[str, float]:
+        """s of (22) at each fused scale, {"low": ..., "high": ...}; empty without MSAF."""
+        return {name: module.scale.item() for name, module in self.msaf.items()}
+
     def forward(self, i_warp: Tensor, i3d: Tensor, i_crop: Tensor, f_tex: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
         """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], H and W divisible by 16; F_tex as TMN returns it (None: no fusion built)
         -> C_i (B, 3, H, W), A_i (B, 1, H, W)."""
