@@ -137,7 +137,8 @@ def execute(nb: Any, target: Path, parameters: dict[str, Any], *, cwd: Path | No
             execution_timeout=CELL_TIMEOUT, progress_bar=sys.stderr.isatty(), extra_arguments=["--IPKernelApp.log_level=40"],
         )  # fmt: skip
     except papermill.PapermillExecutionError as e:
-        return f"cell {e.cell_index} (In [{e.exec_count}]): {e.ename}: {str(e.evalue).strip().splitlines()[0] if str(e.evalue).strip() else ''}"
+        first_line = next(iter(str(e.evalue).strip().splitlines()), "")
+        return f"cell {e.cell_index} (In [{e.exec_count}]): {e.ename}: {first_line}"
     except (CellTimeoutError, DeadKernelError) as e:
         return f"{type(e).__name__}: {str(e).strip().splitlines()[0]}"
     finally:
@@ -185,7 +186,8 @@ def report(outcomes: Sequence[Outcome], target: Path) -> int:
     print(f"\n{'notebook':{width}}  minutes  cells  result")
     for o in outcomes:
         print(f"{o.name:{width}}  {o.minutes:7.2f}  {o.cells:5}  {'failed' if o.error else 'ok'}")
-    print(f"{'whole book' if len(outcomes) > 1 else 'total':{width}}  {sum(o.minutes for o in outcomes):7.2f}  peak {outcomes[-1].peak_mb} MB a kernel")
+    total = "whole book" if len(outcomes) > 1 else "total"
+    print(f"{total:{width}}  {sum(o.minutes for o in outcomes):7.2f}  largest kernel {outcomes[-1].peak_mb} MB")
     for o in outcomes:
         if o.error:
             print(f"{o.name}: {o.error}\n  executed copy with the error: {target / (o.name + '.ipynb')}", file=sys.stderr)

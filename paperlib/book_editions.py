@@ -101,7 +101,9 @@ def nbval(only: Iterable[str] | None = None, folder: Path | None = None) -> int:
         notebook = path.with_suffix(".ipynb")
         print(f"[{i:2}/{len(chosen)}] nbval {path.stem} ...", end=" ", flush=True)
         start = time.perf_counter()
-        run = subprocess.run(nbval_command(notebook), cwd=paths.ROOT, env=os.environ | {"PAPERLIB_HEADLESS": "1"}, capture_output=True, text=True)
+        run = subprocess.run(
+            nbval_command(notebook), cwd=paths.ROOT, env=os.environ | {"PAPERLIB_HEADLESS": "1"}, capture_output=True, text=True
+        )
         minutes = (time.perf_counter() - start) / 60
         total += minutes
         print(f"{minutes:.2f} min" + ("" if run.returncode == 0 else " FAILED"), flush=True)

@@ -65,13 +65,15 @@ def write_index(root: Path, profile: str, outcomes: Sequence[Outcome]) -> None:
         for o in outcomes
     )
     figures = "".join(
-        f'<figure><img src="figures/{p.name}" alt="{html.escape(p.stem.replace("_", " "))}" width="480"><figcaption>{html.escape(p.stem)}</figcaption></figure>'
+        f'<figure><img src="figures/{p.name}" alt="{html.escape(p.stem.replace("_", " "))}" width="480">'
+        f"<figcaption>{html.escape(p.stem)}</figcaption></figure>"
         for p in sorted((root / "figures").glob("*.png"))
     )
     results = "".join(f'<li><a href="results/{p.name}">{html.escape(p.name)}</a></li>' for p in sorted((root / "results").glob("*.json")))
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>The book, profile {html.escape(profile)}</title>
-<style>body {{ font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }} td, th {{ padding: 2px 16px 2px 0; text-align: left }}
+<style>body {{ font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
+td, th {{ padding: 2px 16px 2px 0; text-align: left }}
 .stamp {{ background: #fff3d6; border-left: 4px solid #E69F00; padding: 6px 12px }}</style></head><body>
 <h1>The book, executed under {html.escape(profile)}</h1>
 <p class="stamp">{html.escape(stamp(profile))}</p>

@@ -246,9 +246,8 @@ def show_video(path: str | Path, width: int = 288, caption: str = "") -> None:
     if len(data) > 2_000_000:
         raise ValueError(f"{path.name}: {len(data) / 1e6:.1f} MB is too large to embed; write it smaller")
     encoded = base64.b64encode(data).decode()
-    display(HTML(
-        f'<figure><video controls loop width="{width}" src="data:video/mp4;base64,{encoded}"></video><figcaption>{caption}</figcaption></figure>'
-    ))  # fmt: skip
+    player = f'<video controls loop width="{width}" src="data:video/mp4;base64,{encoded}"></video>'
+    display(HTML(f"<figure>{player}<figcaption>{caption}</figcaption></figure>"))
 
 
 def show_audio(wave: Any, caption: str = "", sample_rate: int = 16000) -> None:

@@ -16,6 +16,7 @@ from paperlib.paper_tables import METRICS, SYSTEM_LABELS, TABLES, Metric, Table
 
 __all__ = [
     "CITATION",
+    "CONTROL_ROWS",
     "CLAIMS",
     "EQUATIONS",
     "GIVEN",
@@ -44,20 +45,14 @@ CITATION = (
 )
 
 CONTROL_ROWS = (
-    "truth",
-    "truth_reencoded",
-    "truth_resized",
-    "previous_frame",
-    "frozen_mouth",
-    "reference_mouth",
-    "silent_speech",
-    "swapped_speech",
-    "shifted_speech",
-    "mean_expression",
-    "ridge_mfcc",
-    "loudness",
-    "frame_index",
-)
+    # sanity rows of the renderer: what costs nothing and what cannot be beaten
+    "truth", "truth_reencoded", "truth_resized", "previous_frame", "source_unchanged", "frozen_mouth", "reference_pasted",
+    "warp_only", "i3d_only",
+    # sanity rows of the speech
+    "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images",
+    # predictors that any expression network must beat
+    "mean_expression", "ridge_mfcc", "loudness", "frame_index",
+)  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
 ROW_IDS: dict[str, tuple[str, ...]] = {
@@ -65,19 +60,25 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     "table2": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
-    "figure7": ("ours", "ours_mini", *CONTROL_ROWS),
+    "figure7": ("ours", "full", *CONTROL_ROWS),
 }
 
 
+PAIRED = "full_minus_"  # prefix of a row that holds the paired difference between our full system and a control
+
+
 def row_id(table: str, row: str) -> str:
-    """`row` if the table may hold it, else ValueError. `controls_*` tables hold control and `_mini` rows; `ledger` holds claim ids."""
+    """`row` if the table may hold it, else ValueError.
+
+    `controls_*` tables hold `full`, controls and their paired differences; `ledger` holds claims.
+    """
     if table.startswith("controls_"):
-        allowed: tuple[str, ...] = (*CONTROL_ROWS, *MINI_ROWS)
+        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *MINI_ROWS)
     elif table == "ledger":
         allowed = tuple(CLAIMS)
     else:
         allowed = ROW_IDS.get(table, ())
-    if row not in allowed:
+    if row.removeprefix(PAIRED) not in allowed:
         raise ValueError(f"{table}: unknown row {row!r}; known: {', '.join(allowed) or 'no such table'}")
     return row
 

@@ -1,0 +1,7 @@
+"""`python -m paperlib` is the command line."""
+
+import sys
+
+from paperlib.cli import main
+
+sys.exit(main())
