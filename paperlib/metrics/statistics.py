@@ -49,7 +49,7 @@ def _interval(value: float, replicates: np.ndarray, n: int, clusters: int, faile
     p = float("nan")
     if null:
         tail = min((good <= 0).sum(), (good >= 0).sum())
-        p = min(1.0, 2 * (tail + 1) / (len(good) + 1))
+        p = min(1.0, 2 * (int(tail) + 1) / (len(good) + 1))
     return Interval(value, float(low), float(high), n, clusters, failed, float(good.std(ddof=1)), p, note)
 
 
