@@ -13,8 +13,8 @@ import torch
 
 from paperlib.errors import check_shape
 from paperlib.face3d import camera, illumination, rasterizer
+from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, SH, TEX, TRANS
 
-ID, EXP, TEX, ANGLES, SH, TRANS = (slice(a, b) for a, b in ((0, 80), (80, 144), (144, 224), (224, 227), (227, 254), (254, 257)))
 CHUNK = 32  # frames rendered at once: bounds memory, keeps the matrix products large
 BACK_SHADE = 0.25  # factor on the inside of the head, seen through the mouth
 SHININESS = 18.0  # Blinn-Phong exponent of skin
@@ -33,7 +33,7 @@ class RenderOutput(NamedTuple):
 
 def _rows(coeffs: torch.Tensor) -> torch.Tensor:
     rows = coeffs[None] if coeffs.ndim == 1 else coeffs
-    check_shape("coeffs", rows, (None, 257))
+    check_shape("coeffs", rows, (None, N_COEFF))
     return rows
 
 
@@ -60,10 +60,10 @@ def landmarks2d(model, coeffs: torch.Tensor, size: int) -> torch.Tensor:
 
 def _pick_triangles(model, triangles: torch.Tensor | np.ndarray | None) -> np.ndarray:
     """(F, 3) int64 from None (all), a boolean choice (F,) or explicit indices (F, 3)."""
-    every = model.triangles.numpy()
+    every = model.triangles.cpu().numpy()
     if triangles is None:
         return every
-    chosen = np.asarray(triangles)
+    chosen = triangles.cpu().numpy() if isinstance(triangles, torch.Tensor) else np.asarray(triangles)
     if chosen.dtype == bool:
         check_shape("triangles", chosen, (len(every),))
         return every[chosen]
