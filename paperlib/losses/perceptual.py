@@ -103,3 +103,18 @@ def style_loss(feats_pred: Mapping[str, Tensor], feats_target: Mapping[str, Tens
         size = a[0].numel()
         total = total + (gram(a / size) - gram(b / size)).abs().sum((1, 2)).mean()
     return total
+
+
+def crop_resize(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Cut boxes (B, 4) = (x0, y0, x1, y1) in pixels out of images (B, C, H, W) and resize to (B, C, size, size); differentiable.
+
+    Bilinear at pixel centres, border repeated. Used to compute features on the mouth crop.
+    """
+    batch, channels, height, width = images.shape
+    check_shape("boxes", boxes, (batch, 4))
+    x0, y0, x1, y1 = boxes.to(images.dtype).unbind(1)
+    theta = images.new_zeros(batch, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = (x1 - x0) / width, (x0 + x1) / width - 1
+    theta[:, 1, 1], theta[:, 1, 2] = (y1 - y0) / height, (y0 + y1) / height - 1
+    grid = F.affine_grid(theta, [batch, channels, size, size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
