@@ -37,14 +37,14 @@ class SyncNet(nn.Module):
         self.mel_out = nn.Linear(8 * w, cfg.embed)
 
     def embed_lips(self, lips: Tensor) -> Tensor:
-        """(B, 15, S/2, S) in [0, 1]: five RGB lower halves, oldest first -> (B, embed), not normalised."""
+        """(B, 15, S/2, S) in [0, 1]: five RGB lower halves, oldest first -> (B, embed), at least 0, not normalised."""
         check_shape("lips", lips, (None, 3 * SPAN, self.size // 2, self.size))
-        return self.lip_out(self.lips(lips * 2 - 1).flatten(1))
+        return torch.relu(self.lip_out(self.lips(lips * 2 - 1).flatten(1)))
 
     def embed_mel(self, mel: Tensor) -> Tensor:
-        """(B, 1, 80, 16) in [-4, 4], the window of the middle frame -> (B, embed), not normalised."""
+        """(B, 1, 80, 16) in [-4, 4], the window of the middle frame -> (B, embed), at least 0, not normalised."""
         check_shape("mel", mel, (None, 1, 80, 16))
-        return self.mel_out(self.mel(mel).flatten(1))
+        return torch.relu(self.mel_out(self.mel(mel).flatten(1)))
 
     def forward(self, lips: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """(lip embedding, mel embedding), each (B, embed)."""
@@ -52,21 +52,17 @@ class SyncNet(nn.Module):
 
 
 def sync_probability(lip_emb: Tensor, audio_emb: Tensor) -> Tensor:
-    """(B,) chance that lips and speech belong together: (1 + cosine) / 2.
-
-    Wav2Lip makes the cosine a probability by a ReLU on the embeddings, which often sticks at the start; this form does not saturate.
-    """
-    return (1 + F.cosine_similarity(lip_emb, audio_emb)) / 2
+    """(B,) chance that lips and speech belong together: Wav2Lip's reading of the cosine, which the embeddings' ReLU keeps in [0, 1]."""
+    return F.cosine_similarity(lip_emb, audio_emb).clamp(1e-6, 1 - 1e-6)
 
 
 def sync_loss(lip_emb: Tensor, audio_emb: Tensor, in_sync: Tensor) -> Tensor:
     """Binary cross-entropy of `sync_probability` against in_sync (B,) in {0, 1} (Wav2Lip's expert loss). Scalar.
 
-    >>> round(sync_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([1.0])).item(), 4)
+    >>> round(sync_loss(torch.tensor([[1.0, 3.0**0.5]]), torch.tensor([[1.0, 0.0]]), torch.tensor([1.0])).item(), 4)
     0.6931
     """
-    p = sync_probability(lip_emb, audio_emb).clamp(1e-6, 1 - 1e-6)
-    return F.binary_cross_entropy(p, in_sync)
+    return F.binary_cross_entropy(sync_probability(lip_emb, audio_emb), in_sync)
 
 
 class SyncScores(NamedTuple):
