@@ -68,9 +68,9 @@ _ROWS: tuple[tuple[int, str, str | tuple[str, ...], str, str], ...] = (
     (27, "correspondence loss", _L + "correspondence:correspondence_loss", "07", "losses/test_correspondence.py"),
     (28, "perceptual loss", _L + "perceptual:perceptual_loss", "07", "losses/test_perceptual.py"),
     (29, "style loss", (_L + "perceptual:style_loss", _L + "perceptual:gram"), "07", "losses/test_perceptual.py"),
-    (30, "total of the inpainted image", _L + "objective:total_inpainted", "07", "losses/test_objective.py"),
-    (31, "total of the intermediate image", _L + "objective:total_intermediate", "07", "losses/test_objective.py"),
-    (32, "eps L_i + (1 - eps) L_e", _L + "objective:total", "07", "losses/test_objective.py"),
+    (30, "total of the inpainted image", _L + "objective:inpainting_objective", "07", "losses/test_objective.py"),
+    (31, "total of the intermediate image", _L + "objective:intermediate_objective", "07", "losses/test_objective.py"),
+    (32, "eps L_i + (1 - eps) L_e", _L + "objective:total_objective", "07", "losses/test_objective.py"),
 )
 
 _NOTEBOOK = {
