@@ -12,7 +12,7 @@ from paperlib.errors import check_shape
 
 # The rigid points that place a face: eyes, nose and mouth corners, as in Deng et al.'s five-point alignment, which uses their means.
 ALIGN_POINTS = (*range(27, 48), 48, 54)
-PIXELS_PER_UNIT = 1015 / 10 / 224  # Deng's camera at translation 0: crop sides per model unit (focal / distance / image)
+FOCAL, DISTANCE = 1015 / 224, 10.0  # Deng's camera: focal length in crop sides, distance in model units
 BOX_INCREASE = 0.1  # FOMM's VoxCeleb rule: the union of the boxes grows by a tenth on each side
 # The mask reaches this share of the nose-to-chin length below the chin: an open jaw stays inside it (tested on the face model).
 JAW_DROP = 0.36
@@ -37,8 +37,9 @@ def aligned_boxes(lmk: np.ndarray, points3d: np.ndarray, sigma: float = 4.0) -> 
     """Boxes (T,4) in which a fitted face has translation near 0: the crop that the model's camera expects.
 
     lmk (T,68,2) frame pixels; points3d (68,3) neutral model landmarks, model units, origin at the head's. For each frame the
-    weak-perspective (POS) least-squares fit of ALIGN_POINTS gives scale and origin, whatever the head's rotation; both are smoothed
-    over time by a Gaussian of `sigma` frames, so that the crop does not shake, and interpolated over NaN rows.
+    weak-perspective (POS) least-squares fit of ALIGN_POINTS gives scale and origin, whatever the head's rotation; they are compared
+    with the same fit to the model's own frontal picture, smoothed over time by a Gaussian of `sigma` frames, so that the crop does
+    not shake, and interpolated over NaN rows.
     """
     check_shape("lmk", lmk, (None, 68, 2))
     check_shape("points3d", points3d, (68, 3))
@@ -46,15 +47,23 @@ def aligned_boxes(lmk: np.ndarray, points3d: np.ndarray, sigma: float = 4.0) -> 
     if not found.any():
         raise ValueError("aligned_boxes: no frame has a face")
     index = list(ALIGN_POINTS)
-    homogeneous = np.concatenate([points3d[index], np.ones((len(index), 1))], 1)
-    solved = np.linalg.pinv(homogeneous) @ lmk[found][:, index].astype(np.float64)  # (N, 4, 2): three rows of s R, one of the origin
-    scale = np.linalg.norm(solved[:, :3], axis=1).mean(1)  # pixels per unit
-    values = np.stack([np.log(scale / PIXELS_PER_UNIT), solved[:, 3, 0], solved[:, 3, 1]], 1)
+    own = points3d[index, :2] * (FOCAL / (DISTANCE - points3d[index, 2:])) * (1, -1)  # as the camera sees it, crop sides from the centre
+    scale0, origin0 = _orthographic(points3d[index], own[None])
+    scale, origin = _orthographic(points3d[index], lmk[found][:, index].astype(np.float64))
+    side = scale / scale0
+    centre = origin - side[:, None] * origin0
+    values = np.concatenate([np.log(side)[:, None], centre], 1)
     frames = np.arange(len(lmk))
     filled = np.stack([np.interp(frames, frames[found], column) for column in values.T], 1)
     side, x, y = _gaussian(filled, sigma).T
     half = np.exp(side) / 2
     return np.stack([x - half, y - half, x + half, y + half], 1).astype(np.float32)
+
+
+def _orthographic(points: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale (T,) and image of the model's origin (T,2) of the least-squares affine camera that takes points (N,3) to seen (T,N,2)."""
+    solved = np.linalg.pinv(np.concatenate([points, np.ones((len(points), 1))], 1)) @ seen  # (T,4,2): three rows of s R, one of the origin
+    return np.linalg.norm(solved[:, :3], axis=1).mean(1), solved[:, 3]
 
 
 def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:

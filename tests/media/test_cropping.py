@@ -71,23 +71,24 @@ def test_shrinking_averages():
 
 
 def test_aligned_boxes_put_a_projected_face_at_translation_zero():
-    """Points projected by a weak-perspective camera, turned by several angles: the box's centre and side come back exactly."""
+    """Points seen by the model's perspective camera at translation 0 in known boxes, turned by several angles: the boxes come back."""
     rng = np.random.default_rng(1)
-    points3d = rng.normal(size=(68, 3)) * (0.5, 0.6, 0.3)
+    points3d = rng.normal(size=(68, 3)) * (0.5, 0.6, 0.25) + (0, 0, 0.6)  # as on a face, the points lie before the origin
     lmk, want = [], []
     for t in range(12):
-        yaw, roll, scale, origin = 0.05 * t, -0.03 * t, 40 + t, np.array([150 + 2 * t, 120 - t])
+        yaw, roll, side, centre = 0.04 * t, -0.03 * t, 90.0 + t, np.array([150 + 2 * t, 120 - t])
         turn = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
         spin = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-        flat = (points3d @ turn @ spin)[:, :2] * scale
-        lmk.append(origin + flat * (1, -1))
-        side = scale * 224 / 101.5
-        want.append([*(origin - side / 2), *(origin + side / 2)])
+        world = points3d @ turn @ spin
+        lmk.append(centre + side * 1015 / 224 * world[:, :2] / (10 - world[:, 2:]) * (1, -1))
+        want.append([*(centre - side / 2), *(centre + side / 2)])
     lmk = np.array(lmk, np.float32)
-    np.testing.assert_allclose(cropping.aligned_boxes(lmk, points3d, sigma=0), want, atol=0.01)
+    boxes = cropping.aligned_boxes(lmk, points3d, sigma=0)
+    np.testing.assert_allclose(boxes[0], want[0], atol=0.01)  # frontal: exact
+    np.testing.assert_allclose(boxes, want, atol=2)  # turned: perspective leaves about 1%
     lmk[5] = np.nan
     boxes = cropping.aligned_boxes(lmk, points3d, sigma=0)
-    assert np.abs(boxes[5] - np.array(want[5])).max() < 0.1  # interpolated over the missing frame
+    assert np.abs(boxes[5] - np.array(want[5])).max() < 2  # interpolated over the missing frame
     noisy = cropping.aligned_boxes(lmk + rng.normal(size=lmk.shape), points3d, sigma=3)
     rough = cropping.aligned_boxes(lmk + rng.normal(size=lmk.shape), points3d, sigma=0)
     assert np.abs(np.diff(noisy, 2, axis=0)).mean() < 0.3 * np.abs(np.diff(rough, 2, axis=0)).mean()
