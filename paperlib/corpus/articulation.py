@@ -19,7 +19,7 @@ from paperlib.config import FPS
 from paperlib.corpus.speech import PAUSE, Phoneme
 from paperlib.corpus.visemes import CHANNELS, CONSTRICTIONS, segments, target_matrix
 from paperlib.errors import check_shape
-from paperlib.media.audio import loudness
+from paperlib.media.audio import loudness, set_level
 
 # theta before and after a segment's centre, 1/s. Lips round early and let go late; closures are quick.
 THETA = {
@@ -27,6 +27,7 @@ THETA = {
     "close": (60.0, 60.0), "tuck": (45.0, 45.0), "tongue": (45.0, 45.0), "press": (55.0, 55.0),
 }  # fmt: skip
 CORE = {"rest": 0.85, "PP": 0.5, "FF": 0.4}  # share of the segment in which the dominance stays at its top; 0.2 for the others
+JAW_OPEN = 0.6  # jawOpen of the widest speech: at 1 the face model's lips are 34 mm apart, an open vowel parts them by 10 to 15
 USUAL_PHONE = 0.078  # s, mean length of a phone at 170 words a minute
 NOISE_SECONDS = 0.25  # correlation time of articulatory noise
 DRIFT_SECONDS = 1.8  # of brow and smile drift
@@ -42,7 +43,7 @@ class Style:
     lead: float = 0.03  # s by which jaw and lip shape run ahead of the sound
     sharpness: float = 1.0  # factor on theta: > 1 crisp, < 1 mumbled
     loudness_gain: float = 0.3  # dB of opening per dB of loudness above the clip's own level
-    rest_jaw: float = 0.0  # opening of the jaw at rest
+    rest_jaw: float = 0.0  # jawOpen at rest
     rest_press: float = 0.0
     smile: float = 0.0  # always present
     asymmetry: float = 0.0  # -1..1; > 0: the left side moves more
@@ -56,13 +57,13 @@ class Style:
 def draw_style(rng: np.random.Generator) -> Style:
     """A random speaker. Ranges are ours; the realism audit compares the outcome with recorded speakers."""
     return Style(
-        amplitude=float(np.clip(rng.lognormal(0.0, 0.18), 0.65, 1.5)),
-        jaw=float(np.clip(rng.lognormal(0.0, 0.18), 0.65, 1.5)),
+        amplitude=float(np.clip(rng.lognormal(0.0, 0.12), 0.75, 1.3)),
+        jaw=float(np.clip(rng.lognormal(0.0, 0.15), 0.7, 1.35)),
         lips=float(np.clip(rng.lognormal(0.0, 0.2), 0.6, 1.5)),
         lead=float(np.clip(rng.normal(0.035, 0.02), 0.0, 0.08)),
         sharpness=float(np.clip(rng.lognormal(0.0, 0.18), 0.65, 1.5)),
         loudness_gain=float(rng.uniform(0.1, 0.5)),
-        rest_jaw=float(max(0.0, rng.normal(0.005, 0.02))),
+        rest_jaw=float(max(0.0, rng.normal(0.0, 0.015))),
         rest_press=float(max(0.0, rng.normal(0.0, 0.08))),
         smile=float(max(0.0, rng.normal(0.05, 0.1))),
         asymmetry=float(np.clip(rng.normal(0.0, 0.15), -0.4, 0.4)),
@@ -161,7 +162,7 @@ def speech_channels(
 
 def loudness_factor(wave: np.ndarray, n_frames: int, gain: float) -> np.ndarray:
     """Factor (T,) on opening, 0.7..1.3: `gain` dB per dB of smoothed loudness against the clip's own median while sounding."""
-    level = loudness(wave, n_frames)
+    level = loudness(set_level(wave), n_frames)
     sounding = level > level.max() - 30.0
     if level.max() < -60.0 or not sounding.any():
         return np.ones(n_frames)
@@ -185,17 +186,17 @@ def channels_to_actions(channels: np.ndarray, style: Style) -> dict[str, np.ndar
     """Channels (T, 9) to ARKit actions, each (T,). `mouthClose` undoes the jaw where the lips meet, so the gap is jawOpen - mouthClose."""
     jaw, lift, round_, funnel, spread, close, tuck, tongue, press = channels.T
     apart = (1.0 - close) * (1.0 - 0.8 * tuck)
-    jaw = np.maximum(jaw, style.rest_jaw)
+    jaw = np.maximum(JAW_OPEN * jaw, style.rest_jaw)
     left, right = 1.0 + style.asymmetry, 1.0 - style.asymmetry
     smile = style.smile * (1.0 - 0.7 * round_)
-    still = np.clip(1.0 - 4.0 * jaw, 0.0, 1.0)
+    still = np.clip(1.0 - 6.0 * jaw, 0.0, 1.0)
     actions = {
         "jawOpen": jaw,
         "mouthClose": close * jaw,
         "mouthPucker": round_,
-        "mouthFunnel": funnel * (1.0 - 0.6 * close),
-        "mouthRollLower": 0.75 * tuck + 0.20 * close * press,
-        "mouthRollUpper": 0.15 * close * press,
+        "mouthFunnel": 0.8 * funnel * (1.0 - close),
+        "mouthRollLower": 0.75 * tuck + 0.10 * close * press,
+        "mouthRollUpper": 0.08 * close * press,
         "mouthShrugUpper": 0.10 * tuck,
         "jawForward": 0.15 * funnel,
         "tongueOut": tongue * (1.0 - close),
@@ -206,7 +207,7 @@ def channels_to_actions(channels: np.ndarray, style: Style) -> dict[str, np.ndar
         actions[f"mouthStretch{side}"] = gain * 0.50 * spread
         actions[f"mouthSmile{side}"] = gain * (0.30 * spread + smile)
         actions[f"mouthDimple{side}"] = gain * 0.12 * spread
-        actions[f"mouthPress{side}"] = gain * (0.6 * press + style.rest_press * still)
+        actions[f"mouthPress{side}"] = gain * (0.5 * press + style.rest_press * still)
     return actions
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from paperlib.errors import InputError
 from paperlib.media.audio import SAMPLE_RATE, resample
 
-LANGUAGES = ("en-us", "en-gb", "en-gb-scotland", "cmn", "fr-fr", "de", "es", "it")
+LANGUAGES = ("en-us", "en", "en-gb-scotland", "cmn", "fr", "de", "es", "it")  # espeak-ng's names; "en" is British
 # Twelve of espeak-ng's own; those with an echo (m2, f2..f5) are left out: it fills the silence by which closures are found.
 VARIANTS = ("m1", "m3", "m4", "m5", "m6", "m7", "f1", "Annie", "belinda", "linda", "steph", "aunty")
 PAUSE = "_"  # symbol of silence
@@ -203,6 +203,8 @@ def _phonemes(events: list[tuple[int, str]], wave: np.ndarray, sample_rate: int)
     """Events to gap-free phonemes; silence inside a phone, before the next one sounds, goes to the next one (its closure or hold)."""
     marks: list[list] = []  # [sample, symbol, stress]
     for sample, name in events:
+        if name.startswith("("):  # a change of language, "(en)": no sound
+            continue
         stress = max((level for mark, level in STRESS_MARKS.items() if mark in name), default=0)
         symbol = name.strip("ˈˌ") or PAUSE
         if marks and sample <= marks[-1][0]:  # an event without length says nothing

@@ -101,23 +101,23 @@ def load_audio(path: str | Path) -> Audio:
 
 
 def _decode(container, stream, notes: list[str]) -> tuple[list[np.ndarray], int]:
-    """Chunks of float32 mono 16 kHz, and by how many samples the audio starts after the picture."""
+    """Chunks of float32 16 kHz, the mean of the channels, and by how many samples the audio starts after the picture."""
     import av
 
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=SAMPLE_RATE)  # its own mono mix of stereo is 3 dB too loud
     chunks: list[np.ndarray] = []
     first_time = None
     try:
         for frame in container.decode(stream):
             if first_time is None and frame.pts is not None:
                 first_time = float(frame.pts * frame.time_base)
-            chunks += [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
+            chunks += [out.to_ndarray().mean(0) for out in resampler.resample(frame)]
     except av.error.FFmpegError as error:
         if not chunks:
             raise
         notes.append(f"damaged: only the first {sum(map(len, chunks)) / SAMPLE_RATE:.2f} s could be read ({error.strerror})")
     if chunks or first_time is not None:
-        chunks += [out.to_ndarray().reshape(-1) for out in resampler.resample(None)]
+        chunks += [out.to_ndarray().mean(0) for out in resampler.resample(None)]
     offset = 0
     if container.streams.video and first_time is not None:
         video = container.streams.video[0]
