@@ -24,6 +24,16 @@ class ExpressionOutput(NamedTuple):
     attention: Tensor
 
 
+def cnn_audio(cfg: ExpressionConfig) -> AudioCNN:
+    """CNN_audio of (4): (N, 1, 13, 28) -> F_a (N, d_a)."""
+    return AudioCNN(cfg.audio_channels, cfg.d_a, *MFCC_SHAPE, early_pool=cfg.early_pool)
+
+
+def cnn_visual(cfg: ExpressionConfig, size: int) -> VisualCNN:
+    """CNN_visual of (4): (N, 3, size, size) in [0, 1] -> F_v (N, d_v)."""
+    return VisualCNN(cfg.visual_channels, cfg.d_v, size)
+
+
 def time_windows(x: Tensor, k: int) -> Tensor:
     """N(t) of eq. (5): (B, T, d) -> (B, T, 2k+1, d), frames t-k ... t+k, zeros beyond the ends.
 
@@ -86,8 +96,8 @@ class ExpressionNet(nn.Module):
         super().__init__()
         self.cfg, self.semantic_size = cfg, semantic_size
         self.use_semantic, self.use_attention = use_semantic, use_attention
-        self.cnn_audio = AudioCNN(cfg.audio_channels, cfg.d_a, *MFCC_SHAPE, early_pool=cfg.early_pool)
-        self.cnn_visual = VisualCNN(cfg.visual_channels, cfg.d_v, semantic_size) if use_semantic else None
+        self.cnn_audio = cnn_audio(cfg)
+        self.cnn_visual = cnn_visual(cfg, semantic_size) if use_semantic else None
         if use_attention:
             self.attend = LocalCrossModalAttention(cfg.d_a, cfg.d_v if use_semantic else cfg.d_a, cfg.d, cfg.k)
         else:
