@@ -83,7 +83,7 @@ def clip_speech(cfg: CorpusConfig, clip: ClipId) -> tuple[speech.Speech, str, st
     texts = sentences.sentences(clip.split)
     order = rng(cfg.seed, "sentences", clip.split).permutation(len(texts))
     text = texts[order[(clip.speaker * 7 + clip.scene * 2 + clip.take) % len(texts)]]
-    voices = speech.voices()
+    voices = speech.voices("en")
     voice = voices[who.voice % len(voices)]
     return speech.synthesize(text, voice=voice, rate=who.rate, pitch=who.pitch), text, voice
 

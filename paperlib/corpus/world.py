@@ -40,13 +40,13 @@ def draw_speaker(seed: int, index: int) -> Speaker:
     )
 
 
-def skin_detail(speaker: Speaker, verts: np.ndarray, strength: float = 0.05) -> np.ndarray:
+def skin_detail(speaker: Speaker, verts: np.ndarray, strength: float = 0.035) -> np.ndarray:
     """Multiplicative skin detail (V, 1) around 1: smooth blotches and a few moles, outside the span of the texture basis.
 
     verts: (V, 3) mean shape, model units (10 cm).
     """
     g = np.random.default_rng(speaker.detail_seed)
-    waves = g.normal(0, 9.0, (24, 3)).astype(np.float32)  # a random Fourier series: wavelengths about 5 to 20 mm
+    waves = g.normal(0, 12.0, (24, 3)).astype(np.float32)  # a random Fourier series: wavelengths about 5 to 20 mm
     phase = g.uniform(0, 2 * np.pi, 24)
     blotches = np.cos(verts @ waves.T + phase).mean(1) * np.sqrt(24)
     detail = 1 + strength * 0.6 * blotches
@@ -88,10 +88,10 @@ def draw_light(seed: int, speaker: int, scene: int) -> np.ndarray:
     x, y, z = np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)
     key = g.uniform(0.10, 0.26)
     gamma = np.zeros((3, 9), np.float32)
-    gamma[:, 0] = g.uniform(-0.18, 0.05)
+    gamma[:, 0] = g.uniform(-0.08, 0.18)
     gamma[:, 1:4] = key * np.array([-y, z, -x])
     gamma[:, 4:] = g.normal(0, 0.02, 5)
-    tint = 1 + g.normal(0, 0.05, (3, 1)) * np.array([[1.0], [0.2], [-1.0]])
+    tint = 1 + g.normal(0, 0.04, (3, 1)) * np.array([[1.0], [0.2], [-1.0]])
     dc = 0.8 + gamma[:, :1]
     gamma *= tint
     gamma[:, :1] = dc * tint - 0.8
@@ -104,10 +104,10 @@ def draw_background(seed: int, speaker: int, scene: int, size: int) -> np.ndarra
 
     g = rng(seed, "background", speaker, scene)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    base, tilt = g.uniform(0.2, 0.8, 3), g.uniform(-0.25, 0.25, (2, 3))
+    base, tilt = g.uniform(0.25, 0.75) + g.normal(0, 0.07, 3), g.uniform(-0.15, 0.15, (2, 1)) + g.normal(0, 0.04, (2, 3))
     image = base + (x[..., None] - 0.5) * tilt[0] + (y[..., None] - 0.5) * tilt[1]
     for _ in range(int(g.integers(2, 7))):
-        colour = g.uniform(0.05, 0.95, 3)
+        colour = np.clip(g.uniform(0.1, 0.9) + g.normal(0, 0.12, 3), 0, 1)
         x0, y0, w, h = g.uniform(-0.1, 1, 2).tolist() + g.uniform(0.08, 0.5, 2).tolist()
         inside = ((x > x0) & (x < x0 + w) & (y > y0) & (y < y0 + h))[..., None]
         image = np.where(inside, 0.55 * image + 0.45 * colour, image)
