@@ -176,6 +176,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as e:
         print("paperlib: " + " ".join(str(e).split()), file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output has gone, as in `paperlib doctor | head`
+        sys.stderr.close()
+        return 0
     except KeyboardInterrupt:
         print("paperlib: interrupted", file=sys.stderr)
         return 130

@@ -7,8 +7,8 @@ import os
 import platform
 
 PACKAGES = (
-    "torch", "torchvision", "numpy", "jupyterlab", "papermill", "jupytext", "nbval", "ipywidgets", "easypytorch3d", "face-alignment", "librosa",
-    "opencv-python", "lpips", "seaborn", "anny", "av", "dlib-bin", "espeakng-loader", "numba", "scikit-image",
+    "torch", "torchvision", "numpy", "jupyterlab", "papermill", "jupytext", "nbval", "ipywidgets", "easypytorch3d", "face-alignment",
+    "librosa", "opencv-python", "lpips", "seaborn", "anny", "av", "dlib-bin", "espeakng-loader", "numba", "scikit-image",
 )  # fmt: skip
 
 
@@ -29,9 +29,8 @@ def print_report() -> None:
 
     from paperlib import paths, weights
 
-    print(
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    )
+    system = f"{platform.system()} {platform.machine()}"
+    print(f"Python {platform.python_version()} on {system}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads")
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     print(f"GPU: {device}")
     print("\nPackages")
