@@ -50,16 +50,16 @@ def initial_pose(points: np.ndarray, lmk: np.ndarray, size: int, weights: np.nda
     rays = (lmk - size / 2) / camera.focal(size) * np.array([1.0, -1.0])  # x / z', y / z'
     rows = np.concatenate([points, np.ones((len(points), 1))], 1)
     root = np.ones(lmk.shape[:2]) if weights is None else np.sqrt(weights)
-    poses = np.empty((len(lmk), 6))
+    poses, centre = np.empty((len(lmk), 6)), points.mean(0)
     for t, (ray, w) in enumerate(zip(rays, root, strict=True)):
         affine = np.linalg.lstsq(rows * w[:, None], ray * w[:, None], rcond=None)[0].T  # (2, 4)
         lengths = np.linalg.norm(affine[:, :3], axis=1)
         r1, r2 = affine[0, :3] / lengths[0], affine[1, :3] / lengths[1]
         u, _, vt = np.linalg.svd(np.stack([r1, r2, np.cross(r1, r2)]))
         r = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt  # nearest rotation, acting on columns: Rz Ry Rx
-        z = 1 / lengths.mean()
+        z = 1 / lengths.mean()  # depth of the points' centre, which lies before the model's origin
         poses[t, :3] = np.arctan2(r[2, 1], r[2, 2]), np.arcsin(np.clip(-r[2, 0], -1, 1)), np.arctan2(r[1, 0], r[0, 0])
-        poses[t, 3:] = affine[0, 3] * z, affine[1, 3] * z, camera.DISTANCE - z
+        poses[t, 3:] = affine[0, 3] * z, affine[1, 3] * z, camera.DISTANCE - z - r[2] @ centre
     return poses
 
 

@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+import torch
+from toy import toy_coeffs, toy_model
+
+from paperlib import paths
+from paperlib.errors import InputError
+from paperlib.face3d import camera, fitting
+from paperlib.face3d import face_renderer as fr
+from paperlib.face3d.coefficients import ANGLES, EXP, ID, SH, TEX, TRANS
+from paperlib.face3d.landmarks import lip_opening
+
+needs_model = pytest.mark.skipif(not (paths.DATA / "face_model.safetensors").is_file(), reason="data/face_model.safetensors is not there")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return toy_model()
+
+
+@pytest.fixture(scope="module")
+def real():
+    from paperlib.face3d.morphable_model import default_model
+
+    return default_model()
+
+
+def degrees_between(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(B,) angle between the rotations of two angle triples (B, 3)."""
+    turn = camera.rotation(a.double()).transpose(1, 2) @ camera.rotation(b.double())
+    return torch.rad2deg(torch.arccos(((turn.diagonal(dim1=1, dim2=2).sum(-1) - 1) / 2).clamp(-1, 1)))
+
+
+def real_coeffs(n: int, seed: int) -> torch.Tensor:
+    """Random draws as the corpus makes them: identity 0.8 and expression 0.8 standard deviations, heads turned up to 23 degrees."""
+    g = torch.Generator().manual_seed(seed)
+    coeffs = torch.zeros(n, 257)
+    coeffs[:, ID] = torch.randn(80, generator=g) * 0.8
+    coeffs[:, EXP] = torch.randn(n, 64, generator=g) * 0.8
+    coeffs[:, TEX] = torch.randn(80, generator=g) * 0.8
+    coeffs[:, ANGLES] = (torch.rand(n, 3, generator=g) * 2 - 1) * torch.tensor([0.3, 0.4, 0.2])
+    coeffs[:, TRANS] = torch.randn(n, 3, generator=g) * torch.tensor([0.1, 0.1, 0.3])
+    return coeffs
+
+
+def test_jacobians_match_autograd(model):
+    coeffs = toy_coeffs(2).double()
+    rows = fitting._landmark_rows(model)
+    frames = torch.cat([coeffs[:, EXP], coeffs[:, ANGLES], coeffs[:, TRANS]], 1)
+    seen, by_frame, by_id = fitting._linearize(rows, coeffs[0, ID].numpy(), frames.numpy(), 96)
+
+    def project(i, f):
+        shape = torch.from_numpy(rows.mean) + torch.from_numpy(rows.id) @ i + torch.from_numpy(rows.exp) @ f[:64]
+        return camera.project(camera.pose(shape[None], f[None, 64:67], f[None, 67:]), 96)[0]
+
+    for t in range(2):
+        np.testing.assert_allclose(seen[t], project(coeffs[0, ID], frames[t]).numpy(), atol=1e-9)
+        d_id, d_frame = torch.autograd.functional.jacobian(project, (coeffs[0, ID], frames[t]))
+        np.testing.assert_allclose(by_id[t], d_id.numpy(), atol=1e-8)
+        np.testing.assert_allclose(by_frame[t], d_frame.numpy(), atol=1e-8)
+
+
+def test_chain_solver_matches_dense():
+    rng = np.random.default_rng(0)
+    t, n, m = 5, 3, 2
+    links = rng.uniform(0, 1, (t - 1, n))
+    blocks = np.stack([(lambda a: a @ a.T + 4 * np.eye(n))(rng.normal(size=(n, n))) for _ in range(t)])
+    right = rng.normal(size=(t, n, m))
+    dense = np.zeros((t * n, t * n))
+    for k in range(t):
+        dense[k * n : k * n + n, k * n : k * n + n] = blocks[k]
+        if k + 1 < t:
+            dense[k * n : k * n + n, (k + 1) * n : (k + 2) * n] = dense[(k + 1) * n : (k + 2) * n, k * n : k * n + n] = -np.diag(links[k])
+    expected = np.linalg.solve(dense, right.reshape(t * n, m)).reshape(t, n, m)
+    np.testing.assert_allclose(fitting._solve_chain(blocks, links, right), expected, atol=1e-12)
+
+
+def test_initial_pose_is_near_from_any_side(model):
+    coeffs = torch.zeros(9, 257)
+    coeffs[:, ANGLES] = torch.tensor([[x, y, z] for x in (-0.5, 0.1, 0.5) for y, z in ((-1.0, 0.3), (0.0, 0.0), (1.2, -2.0))])
+    coeffs[:, TRANS] = torch.tensor([0.3, -0.2, 1.5])
+    pose = fitting.initial_pose(fitting._landmark_rows(model).mean, fr.landmarks2d(model, coeffs, 192).double().numpy(), 192)
+    assert degrees_between(torch.from_numpy(pose[:, :3]), coeffs[:, ANGLES]).max() < 6
+    assert np.abs(pose[:, 3:] - coeffs[:, TRANS].numpy()).max() < 0.2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_known_truth_on_the_toy(model, seed):
+    coeffs = toy_coeffs(12, seed, angle=0.4)
+    lmk = fr.landmarks2d(model, coeffs, 224)
+    fitted = fitting.fit_landmarks(model, lmk, 224, smooth=0.0)
+    assert fitted.shape == (12, 257) and fitted.dtype == torch.float32
+    again = fr.landmarks2d(model, fitted, 224)
+    assert (again - lmk).norm(dim=-1).median() < 0.5
+    assert degrees_between(fitted[:, ANGLES], coeffs[:, ANGLES]).max() < 2
+    assert (fitted[:, ID] == fitted[:1, ID]).all()
+    assert np.corrcoef(lip_opening(again).numpy(), lip_opening(lmk).numpy())[0, 1] > 0.99
+    assert np.corrcoef(fitted[:, 80].numpy(), coeffs[:, 80].numpy())[0, 1] > 0.98  # expression 0 is the toy's jaw
+
+
+def test_the_answer_follows_the_picture_size(model):
+    lmk = fr.landmarks2d(model, toy_coeffs(4), 224)
+    small = fitting.fit_landmarks(model, lmk * 96 / 224, 96)
+    torch.testing.assert_close(small, fitting.fit_landmarks(model, lmk, 224), atol=1e-3, rtol=0)
+
+
+def test_missed_frames_are_interpolated(model):
+    coeffs = toy_coeffs(1, 3).repeat(11, 1)
+    coeffs[:, 225] = torch.linspace(-0.3, 0.3, 11)
+    lmk = fr.landmarks2d(model, coeffs, 224).numpy()
+    lmk[[0, 4, 5]] = np.nan
+    lmk[8, :5] = np.nan  # single lost points only lose their weight
+    fitted = fitting.fit_landmarks(model, lmk, 224)
+    assert torch.isfinite(fitted).all()
+    torch.testing.assert_close(fitted[4, ANGLES], fitted[3, ANGLES] + (fitted[6, ANGLES] - fitted[3, ANGLES]) / 3)
+    assert (fitted[0] == fitted[1]).all()
+    assert degrees_between(fitted[1:, ANGLES], coeffs[1:, ANGLES]).max() < 2
+
+
+def test_no_face_is_the_users_error(model):
+    with pytest.raises(InputError, match="no face landmarks"):
+        fitting.fit_landmarks(model, np.full((5, 68, 2), np.nan), 224)
+    with pytest.raises(ValueError, match="lmk"):
+        fitting.fit_landmarks(model, np.zeros((5, 66, 2)), 224)
+
+
+def test_one_frame_and_own_identities(model):
+    coeffs = toy_coeffs(3, 5)
+    lmk = fr.landmarks2d(model, coeffs, 224)
+    for fitted in (fitting.fit_landmarks(model, lmk, 224, shared_identity=False), fitting.fit_landmarks(model, lmk[:1], 224)):
+        assert (fr.landmarks2d(model, fitted, 224) - lmk[: len(fitted)]).norm(dim=-1).median() < 1
+
+
+def test_a_wrong_landmark_does_not_bend_the_face(model):
+    coeffs = toy_coeffs(6, 2)
+    lmk = fr.landmarks2d(model, coeffs, 224)
+    spoilt = lmk.clone()
+    spoilt[:, 45] += 40
+    good = torch.arange(68) != 45
+    error = (fr.landmarks2d(model, fitting.fit_landmarks(model, spoilt, 224), 224) - lmk).norm(dim=-1)[:, good]
+    assert error.median() < 1
+
+
+def test_smoothing_reduces_jitter_and_keeps_motion(model):
+    coeffs = toy_coeffs(1, 4).repeat(40, 1)
+    coeffs[:, 225] = 0.3 * torch.sin(torch.arange(40) / 6)
+    coeffs[:, 80] = 1.5 + 1.5 * torch.sin(torch.arange(40) / 2)  # the jaw, about two cycles a second
+    truth = fr.landmarks2d(model, coeffs, 224)
+    noisy = truth + torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    errors = {}
+    for smooth in (0.0, 1.0):
+        fitted = fitting.fit_landmarks(model, noisy, 224, smooth=smooth)
+        lmk = fr.landmarks2d(model, fitted, 224)
+        errors[smooth] = (lmk - truth).norm(dim=-1).mean()
+        assert np.corrcoef(lip_opening(lmk).numpy(), lip_opening(truth).numpy())[0, 1] > 0.98
+    assert errors[1.0] < 0.9 * errors[0.0]
+
+
+def test_jaw_counts_less_when_the_head_turns():
+    weights = fitting.landmark_weights(np.array([[0, 0, 0], [0, 0.7, 0], [0, -0.7, 0]]))
+    assert (weights[0, :6] < weights[0, 36]).all() and (weights[1, :17] < 0.5 * weights[0, :17]).all()
+    assert (weights[1] == weights[2]).all() and (weights[:, 17:60] == 1).all()
+
+
+def test_appearance_reproduces_the_picture(model):
+    coeffs = toy_coeffs(10, 1)
+    truth = fr.render(model, coeffs, 96, supersample=2, background=np.array([0.2, 0.3, 0.4]))
+    frames = (truth.image.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    blank = coeffs.clone()
+    blank[:, SH], blank[:, TEX] = 0, 0
+    fitted = fitting.fit_appearance(model, blank, frames)
+    assert (fitted[:, TEX] == fitted[:1, TEX]).all() and (fitted[:, SH] == fitted[:1, SH]).all()
+    untouched = torch.ones(257, dtype=torch.bool)
+    untouched[TEX], untouched[SH] = False, False
+    assert (fitted[:, untouched] == blank[:, untouched]).all()
+    front = fr.render_i3d(model, coeffs, 96).sum(1) > 0
+    error = [(fr.render(model, c, 96).image - truth.image).abs().mean(1)[front].mean() for c in (blank, fitted)]
+    assert error[1] < 0.01 and error[1] < 0.15 * error[0]
+    assert np.corrcoef(fitted[0, TEX].numpy(), coeffs[0, TEX].numpy())[0, 1] > 0.7
+
+
+def test_appearance_needs_a_visible_face(model):
+    coeffs = toy_coeffs(2)
+    coeffs[:, TRANS] = torch.tensor([8.0, 0.0, 0.0])
+    with pytest.raises(InputError, match="visible skin"):
+        fitting.fit_appearance(model, coeffs, np.zeros((2, 64, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match="square"):
+        fitting.fit_appearance(model, coeffs, np.zeros((2, 64, 48, 3), np.uint8))
+
+
+@needs_model
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_known_truth_on_the_shipped_model(real, seed):
+    coeffs = real_coeffs(16, seed)
+    lmk = fr.landmarks2d(real, coeffs, 224)
+    noisy = lmk + torch.randn(lmk.shape, generator=torch.Generator().manual_seed(seed)) * 0.5
+    for given, corr in ((lmk, 0.995), (noisy, 0.98)):
+        fitted = fitting.fit_landmarks(real, given, 224, smooth=0.0)
+        again = fr.landmarks2d(real, fitted, 224)
+        assert (again - lmk).norm(dim=-1).median() < 1.5
+        assert degrees_between(fitted[:, ANGLES], coeffs[:, ANGLES]).median() < 2
+        assert np.corrcoef(lip_opening(again).numpy(), lip_opening(lmk).numpy())[0, 1] > corr
+
+
+@needs_model
+def test_appearance_on_the_shipped_model(real):
+    coeffs = real_coeffs(6, 4)
+    truth = fr.render(real, coeffs, 128, supersample=2).image
+    frames = (truth.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    blank = coeffs.clone()
+    blank[:, TEX] = 0
+    fitted = fitting.fit_appearance(real, blank, frames)
+    target = fr.render_i3d(real, coeffs, 128)
+    on = target.sum(1) > 0
+    error = [(fr.render_i3d(real, c, 128) - target).abs().mean(1)[on].mean() for c in (blank, fitted)]
+    assert error[1] < 0.02 and error[1] < 0.5 * error[0]
