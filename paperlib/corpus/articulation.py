@@ -67,7 +67,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         rest_press=float(max(0.0, rng.normal(0.0, 0.08))),
         smile=float(max(0.0, rng.normal(0.05, 0.1))),
         asymmetry=float(np.clip(rng.normal(0.0, 0.15), -0.4, 0.4)),
-        noise=float(rng.uniform(0.08, 0.2)),
+        noise=float(rng.uniform(0.1, 0.25)),
         wobble=float(rng.uniform(0.005, 0.015)),
         brow_drift=float(rng.uniform(0.04, 0.18)),
         smile_drift=float(rng.uniform(0.02, 0.1)),

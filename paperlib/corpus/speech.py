@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ _PHONEME_EVENTS, _IPA, _DONT_EXIT = 0x1, 0x2, 0x8000
 _RATE, _PITCH = 1, 3
 _MAX_PATH = 120  # espeak-ng cuts its data path at 160 characters
 _LONGEST_CLOSURE = 0.12  # s
+_SOUNDING = 1e-3  # mean square, -30 dB: vowels are above it, pauses and echoes below
 _LOCK = threading.Lock()  # the library is one per process
 
 
@@ -200,7 +201,10 @@ def _unload(library: ctypes.CDLL) -> None:
 
 
 def _phonemes(events: list[tuple[int, str]], wave: np.ndarray, sample_rate: int) -> list[Phoneme]:
-    """Events to gap-free phonemes; silence inside a phone, before the next one sounds, goes to the next one (its closure or hold)."""
+    """Events to gap-free phonemes.
+
+    A nameless glide goes to the vowel before it; silence at a phone's end goes to the next phone (its closure or hold).
+    """
     marks: list[list] = []  # [sample, symbol, stress]
     for sample, name in events:
         if name.startswith("("):  # a change of language, "(en)": no sound
@@ -226,6 +230,10 @@ def _phonemes(events: list[tuple[int, str]], wave: np.ndarray, sample_rate: int)
     ends = [mark[0] for mark in marks[1:]] + [len(wave)]
     out = []
     for (start, symbol, stress), end in zip(marks, ends):
-        if end > start:
+        if end <= start:
+            continue
+        if symbol == PAUSE and out and np.mean(wave[start:end] ** 2) > _SOUNDING:  # a glide between vowels, which has no name
+            out[-1] = replace(out[-1], end=end / sample_rate)
+        else:
             out.append(Phoneme(symbol, start / sample_rate, end / sample_rate, stress))
     return out

@@ -67,6 +67,13 @@ def test_the_silence_before_a_burst_belongs_to_the_stop():
     assert _level(said.wave, vowel.end - 0.03, vowel.end) > -40.0
 
 
+def test_a_glide_between_vowels_is_no_pause():
+    said = synthesize("The old owl and my uncle agree.")
+    assert all(_level(said.wave, p.start, p.end) < -40.0 for p in said.phonemes if p.symbol == PAUSE)
+    k = next(k for k, p in enumerate(said.phonemes) if p.symbol == "oʊ")
+    assert said.phonemes[k - 1].symbol == "ɪ" and said.phonemes[k - 1].end - said.phonemes[k - 1].start > 0.08  # the + its glide
+
+
 def test_fricatives_are_noisier_than_vowels():
     said = synthesize("She sees us.")
     crossings = {}
