@@ -98,6 +98,10 @@ class RendererConfig:
     full_res_divisor: int = 2  # TMN and RBFIN have base / this channels at full size, where a CPU is slowest; `paper`: 1
     tmn_blocks: int = 2  # residual blocks at TMN's bottom
     rbfin_blocks: int = 2  # residual blocks at RBFIN's bottom
+    tmn_convs: int = 1  # 3x3 convolutions per decoder level; the `paper` profile's depths are those that fit table 7
+    rbfin_convs: int = 1
+    rbfin_levels: int = 4  # halvings: one more than TMN's three, because an inpainter must see past the hole
+    tmn_spade_full: bool = False  # a SPADE layer at full size too
     spade_hidden: int = 16  # channels between I_3D and SPADE's gamma and beta (SPADE's own code: 128)
     ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
     msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
@@ -169,8 +173,8 @@ _PAPER = Profile(
     ),
     flow=FlowConfig(width=32, steps=50_000),
     renderer=RendererConfig(
-        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, full_res_divisor=1, spade_hidden=64, ftex_proj=16, critic_base=64,
-        batch=2, lr=1e-4,
+        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, full_res_divisor=1, ftex_proj=16, critic_base=64,
+        tmn_blocks=1, tmn_convs=3, tmn_spade_full=True, rbfin_blocks=1, rbfin_convs=2, rbfin_levels=5, spade_hidden=128, batch=2, lr=1e-4,
         steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000, vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
     ),
 )  # fmt: skip

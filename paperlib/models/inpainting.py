@@ -11,8 +11,6 @@ from paperlib.models.blocks import MSAF, image_pyramid
 from paperlib.models.texture import SCALES, tmn_widths
 from paperlib.models.unet import ColourAttention, Decoder, Encoder, level_widths
 
-LEVELS = 4  # halvings: one more than TMN, because an inpainter must see past the hole
-
 
 class RBFIN(nn.Module):
     """Reference-based face inpainting, eq. (17): (C_i, A_i) = RBFIN(I_warp, I_3D, I_crop, F_tex).
@@ -26,10 +24,10 @@ class RBFIN(nn.Module):
         unknown = set(cfg.msaf_scales) - set(SCALES)
         if unknown:
             raise ValueError(f"msaf_scales: expected names out of {sorted(SCALES)}, got {sorted(unknown)}")
-        widths = level_widths(cfg.rbfin_base, cfg.full_res_divisor, LEVELS, cfg.max_channels)
+        widths = level_widths(cfg.rbfin_base, cfg.full_res_divisor, cfg.rbfin_levels, cfg.max_channels)
         tex = tmn_widths(cfg)
         self.encoder = Encoder(9, widths, cfg.rbfin_blocks)
-        self.decoder = Decoder(widths, cfg.spade_hidden)
+        self.decoder = Decoder(widths, cfg.spade_hidden, convs=cfg.rbfin_convs)
         self.msaf = nn.ModuleDict(
             {name: MSAF(widths[SCALES[name]], tex[SCALES[name]], cfg.ftex_proj, cfg.msaf_init, msaf_scale) for name in cfg.msaf_scales}
             if use_msaf
@@ -42,7 +40,7 @@ class RBFIN(nn.Module):
         return {name: module.scale.item() for name, module in self.msaf.items()}
 
     def forward(self, i_warp: Tensor, i3d: Tensor, i_crop: Tensor, f_tex: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], H and W divisible by 16; F_tex as TMN returns it (None: no fusion built)
+        """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], H and W divisible by 2**rbfin_levels; F_tex as TMN returns it (None: no fusion built)
         -> C_i (B, 3, H, W), A_i (B, 1, H, W)."""
         check_shape("i_warp", i_warp, (None, 3, None, None))
         check_shape("i3d", i3d, tuple(i_warp.shape))
@@ -56,5 +54,5 @@ class RBFIN(nn.Module):
             name = at_level.get(level)
             return feature if name is None else self.msaf[name](feature, f_tex[name])
 
-        features = self.decoder(self.encoder(raw - 0.5), image_pyramid(i3d, LEVELS), fuse)
+        features = self.decoder(self.encoder(raw - 0.5), image_pyramid(i3d, len(self.decoder.levels)), fuse)
         return self.head(features[0], raw)

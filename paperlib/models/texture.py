@@ -28,7 +28,7 @@ class TMN(nn.Module):
         super().__init__()
         widths = tmn_widths(cfg)
         self.encoder = Encoder(6, widths, cfg.tmn_blocks)
-        self.decoder = Decoder(widths, cfg.spade_hidden)
+        self.decoder = Decoder(widths, cfg.spade_hidden, cfg.tmn_spade_full, cfg.tmn_convs)
         self.head = ColourAttention(widths[0], 6, copy=0, attention_bias=-1.0)  # A_e starts at 0.27
 
     def forward(self, i_warp: Tensor, i3d: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

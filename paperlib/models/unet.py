@@ -28,42 +28,47 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList(
             nn.Sequential(ConvBlock(a, b, stride=2), ConvBlock(b, b)) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.bottom = nn.Sequential(*(ResBlock(widths[-1]) for _ in range(blocks)))
+        self.bottom = nn.ModuleList(ResBlock(widths[-1]) for _ in range(blocks))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, c_in, H, W) -> features at H, H/2, H/4, ...; the last has passed the residual blocks."""
         features = [self.stem(x)]
         for down in self.down:
             features.append(down(features[-1]))
-        features[-1] = self.bottom(features[-1])
+        for block in self.bottom:
+            features[-1] = block(features[-1])
         return features
 
 
 class DecoderLevel(nn.Module):
-    """Narrow, enlarge, join the encoder's feature of this size, convolve, SPADE (or plain instance norm), LeakyReLU."""
+    """Narrow, enlarge, join the encoder's feature of this size, convolve, SPADE (or plain instance norm), LeakyReLU; `convs` - 1 more."""
 
-    def __init__(self, c_in: int, c_out: int, spade_hidden: int):
+    def __init__(self, c_in: int, c_out: int, spade_hidden: int, convs: int = 1):
         super().__init__()
         self.narrow = nn.Conv2d(c_in, c_out, 1)
         self.conv = nn.Conv2d(2 * c_out, c_out, 3, 1, 1, bias=False)
         self.spade = SPADE(c_out, spade_hidden) if spade_hidden else None
         self.norm = None if spade_hidden else InstanceNorm(c_out)
         self.act = nn.LeakyReLU(LEAK, inplace=True)
+        self.more = nn.ModuleList(ConvBlock(c_out, c_out) for _ in range(convs - 1))
 
     def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
         """x (B, c_in, h, w), skip (B, c_out, 2h, 2w), condition (B, 3, 2h, 2w) -> (B, c_out, 2h, 2w)."""
         x = self.conv(torch.cat([up2(self.narrow(x)), skip], dim=1))
-        return self.act(self.spade(x, condition) if self.spade is not None else self.norm(x))
+        x = self.act(self.spade(x, condition) if self.spade is not None else self.norm(x))
+        for block in self.more:
+            x = block(x)
+        return x
 
 
 class Decoder(nn.Module):
-    """Levels from the bottom to full size; SPADE conditioned on I_3D everywhere but at full size ("some decoder layers")."""
+    """Levels from the bottom to full size; SPADE conditioned on I_3D at all of them, or all but full size ("some decoder layers")."""
 
-    def __init__(self, widths: list[int], spade_hidden: int):
+    def __init__(self, widths: list[int], spade_hidden: int, spade_full: bool = False, convs: int = 1):
         super().__init__()
-        levels = len(widths) - 1
         self.levels = nn.ModuleList(
-            DecoderLevel(widths[level + 1], widths[level], spade_hidden if level > 0 else 0) for level in range(levels)
+            DecoderLevel(widths[level + 1], widths[level], spade_hidden if level > 0 or spade_full else 0, convs)
+            for level in range(len(widths) - 1)
         )
 
     def forward(self, features: list[Tensor], i3d: list[Tensor], fuse: Callable[[int, Tensor], Tensor] | None = None) -> list[Tensor]:
