@@ -55,7 +55,7 @@ _SYMBOLS = {
     "OW": "o", "UW": "uʊʉ", "UE": "yøœʏɶ", "ER": "ɜɚɝɞ",
 }  # fmt: skip
 CLASS_OF = {symbol: name for name, symbols in _SYMBOLS.items() for symbol in symbols}
-_MODIFIERS = set("ːˑʰʲʷˠˤ˞ʼ'ˈˌ-.~|‿ⁿˡ^;!#") | set("0123456789˥˦˧˨˩↑↓↗↘")
+_MODIFIERS = set("ː:ˑʰʲʷˠˤ˞ʼ'ˈˌ-.~|‿ⁿˡ^;!#") | set("0123456789˥˦˧˨˩↑↓↗↘")
 
 # where in its time a closing consonant is shut most: the end of /p/ is burst and breath
 _CENTRE = {"p": 0.35, "b": 0.45}

@@ -94,7 +94,8 @@ def load_audio(path: str | Path) -> Audio:
     peak = float(np.abs(samples).max())
     if peak > 1.0:
         samples = samples / peak
-        notes.append(f"peak {peak:.2f} is above full scale; the clip was scaled down")
+        if peak > 1.1:  # less is the resampler's overshoot
+            notes.append(f"peak {peak:.2f} is above full scale; the clip was scaled down")
     if is_silent(samples):
         notes.append("the audio is silent; a mouth driven by it stays at rest")
     return Audio(np.ascontiguousarray(samples, np.float32), notes)

@@ -176,14 +176,15 @@ def read_sound(path: str | Path) -> np.ndarray | None:
         if not container.streams.audio:
             return None
         first = next(_decode(container, stream, Path(path))).time or 0.0
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     chunks, begin = [], None
     with av.open(str(path), metadata_errors="ignore") as container:
+        # mono is the mean of the channels: the resampler's own mix makes stereo 3 dB louder and exceeds 1
+        resampler = av.AudioResampler(format="fltp", layout=container.streams.audio[0].layout, rate=SAMPLE_RATE)
         try:
             for frame in container.decode(container.streams.audio[0]):
                 begin = (frame.time or 0.0) if begin is None else begin
-                chunks += [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)]
-            chunks += [part.to_ndarray().reshape(-1) for part in resampler.resample(None)]
+                chunks += [part.to_ndarray().mean(0) for part in resampler.resample(frame)]
+            chunks += [part.to_ndarray().mean(0) for part in resampler.resample(None)]
         except av.error.FFmpegError:  # a damaged tail: what came before it counts
             pass
     if not chunks:

@@ -30,6 +30,12 @@ def test_every_english_phoneme_and_every_viseme_is_heard_in_training_and_test():
         assert {s.viseme for s in segments(phonemes)} >= set(VISEMES) - {"UE"}  # front rounded vowels: not English
 
 
+@pytest.mark.parametrize("voice", ["en+m3", "en-gb-scotland+f1"])
+def test_british_voices_have_a_viseme_for_every_sound(voice):
+    for sentence in sentences("train")[::4]:
+        segments(synthesize(sentence, voice).phonemes)
+
+
 def test_mandarin_is_read_as_mandarin():
     for split in SPLITS:
         for sentence in sentences(split, "cmn"):
