@@ -9,11 +9,11 @@ from paperlib.face3d.landmarks import MIRROR
 
 # Frontal positions (x, y) for the person's left side, model units, origin 0.30 below the eyes' centre.
 _LEFT = {
-    22: (0.130, 0.460), 23: (0.225, 0.495), 24: (0.330, 0.520), 25: (0.420, 0.505), 26: (0.490, 0.465),
-    27: (0.0, 0.290), 28: (0.0, 0.190), 29: (0.0, 0.090), 33: (0.0, -0.135), 34: (0.065, -0.120), 35: (0.120, -0.100),
-    42: (0.195, 0.262), 43: (0.258, 0.316), 44: (0.345, 0.320), 45: (0.418, 0.285), 46: (0.345, 0.252), 47: (0.258, 0.254),
+    22: (0.118, 0.462), 23: (0.195, 0.510), 24: (0.325, 0.545), 25: (0.430, 0.530), 26: (0.530, 0.470),
+    27: (0.0, 0.305), 28: (0.0, 0.180), 29: (0.0, 0.090), 33: (0.0, -0.150), 34: (0.062, -0.140), 35: (0.115, -0.118),
+    42: (0.180, 0.268), 43: (0.250, 0.318), 44: (0.325, 0.330), 45: (0.418, 0.290), 46: (0.360, 0.256), 47: (0.258, 0.252),
 }  # fmt: skip
-_JAW_TOP = 0.24  # height of landmarks 0 and 16, about the eyes'
+_JAW_TOP = 0.34  # height of landmarks 0 and 16, a little above the eyes'
 
 
 def mirror_map(points: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def pick(head: Head, points: np.ndarray, opened: np.ndarray) -> np.ndarray:
     for k, xy in _LEFT.items():
         index[k] = _nearest(points, front, xy)
     ridge = front & (np.abs(points[:, 0]) < 1e-3) & (points[:, 1] > -0.15) & (points[:, 1] < 0.12)
-    index[30] = np.flatnonzero(ridge)[points[ridge, 2].argmax()]
+    index[30] = np.flatnonzero(ridge)[(points[ridge, 2] + 0.6 * points[ridge, 1]).argmax()]  # dlib's tip lies above the foremost point
     _mouth(head, points, opened, front, index)
     _jaw(head, points, normal, skin, index)
     mirror = mirror_map(points)
@@ -67,12 +67,13 @@ def _mouth(head, points, opened, front, index) -> None:
     index[54] = np.flatnonzero(corner)[points[corner, 0].argmax()]
     seen = (normal[:, 2] > -0.3) & lips
     middle = 0.5 * (opened[index[51], 1] + opened[index[57], 1])
-    for upper, lower, x in ((62, 66, 0.0), (63, 65, 0.085)):
+    for upper, lower, x in ((62, 66, 0.0), (63, 65, 0.060)):
         index[upper] = _rim_of_opening(opened, seen & (opened[:, 1] > middle), x)
         facing = np.linalg.norm(points - points[index[upper]], axis=1)
         index[lower] = np.where(seen & (opened[:, 1] < middle), facing, np.inf).argmin()
-    inner = lips & (points[:, 0] > 0.15) & (np.abs(opened[:, 1] - opened[index[54], 1]) < 0.06)
-    index[64] = np.flatnonzero(inner)[(np.abs(points[inner, 0] - (points[index[54], 0] - 0.03)) + np.abs(points[inner, 1] - corner_y)).argmin()]
+    inner = lips & (points[:, 0] > 0.12) & (np.abs(opened[:, 1] - opened[index[54], 1]) < 0.06)
+    off = np.abs(points[inner, 0] - (points[index[54], 0] - 0.05)) + np.abs(points[inner, 1] - corner_y)
+    index[64] = np.flatnonzero(inner)[off.argmin()]
 
 
 def _along(points, rim, x, up) -> int:
@@ -90,8 +91,10 @@ def _rim_of_opening(opened, allowed, x) -> int:
 
 def _jaw(head, points, normal, skin, index) -> None:
     """The frontal outline of the face from the ear to the chin, sampled at even distances; person's left half."""
-    steep = np.where(points[:, 1] < -0.35, 0.30, -0.10)  # under the jaw the surface turns away
-    face = np.flatnonzero(skin & (points[:, 0] > -1e-3) & (normal[:, 2] > steep) & (points[:, 2] > 1.25 - 1.1 * points[:, 0].clip(0, 0.62)) & (points[:, 1] < _JAW_TOP + 0.06))
+    skin = skin | ((head.part == CODE["hair"]) & (points[:, 2] > 0.6))  # sideburns
+    steep = np.where(points[:, 1] < -0.35, np.interp(points[:, 0], (0.30, 0.50), (0.30, 0.0)), -0.10)  # under the jaw the surface turns away
+    neck = points[:, 2] < 1.25 - 1.35 * points[:, 0].clip(0, 0.5)
+    face = np.flatnonzero(skin & (points[:, 0] > -1e-3) & (normal[:, 2] > steep) & ~neck & (points[:, 1] < _JAW_TOP + 0.06))
     centre = np.array([0.0, _JAW_TOP])
     away = points[face, :2] - centre
     angle = np.arctan2(away[:, 0], -away[:, 1])  # 0: straight down, pi/2: towards the ear

@@ -64,8 +64,9 @@ def brow_map(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def hairline(z: np.ndarray) -> np.ndarray:
     """Height of the hair's lower edge as a function of depth z: forehead, temple, sideburn, round the ear, nape."""
-    # depth:   nape ................ behind ear ... over ear ... sideburn .. temple ......... forehead
-    return np.interp(z, (-0.60, 0.05, 0.26, 0.36, 0.60, 0.70, 0.80, 0.98, 1.15, 1.45), (-0.55, -0.45, -0.15, 0.30, 0.36, 0.16, 0.50, 0.80, 0.96, 1.02))
+    # nape, nape, behind the ear, over the ear (2), sideburn, temple (2), forehead (2)
+    depth = (-0.60, 0.05, 0.26, 0.36, 0.60, 0.70, 0.80, 0.98, 1.15, 1.45)
+    return np.interp(z, depth, (-0.55, -0.45, -0.15, 0.30, 0.36, 0.16, 0.50, 0.80, 0.96, 1.02))
 
 
 def build_head(base: mh.BaseMesh, average: np.ndarray, origin: np.ndarray) -> Head:
@@ -78,11 +79,10 @@ def build_head(base: mh.BaseMesh, average: np.ndarray, origin: np.ndarray) -> He
     triangles = triangles.reshape(-1, 3)
     operator = sparse.csr_matrix((np.ones(len(used)), (np.arange(len(used)), used)), shape=(len(used), mh.N_BASE))
 
-    for _ in range(1):  # brows are narrower than the mesh there: split it once
-        points = operator @ place
-        centre = points[triangles].mean(1)
-        wide = brow_map(centre[:, 0], centre[:, 1] - 0.012) + brow_map(centre[:, 0], centre[:, 1] + 0.012) + brow_map(centre[:, 0], centre[:, 1])
-        marked = (wide > 0.02) & (kind == "head") & (centre[:, 2] > 0.9)
+    for margin in (0.030, 0.012):  # brows are narrower than the mesh there: split it twice
+        centre = (operator @ place)[triangles].mean(1)
+        near = np.max([brow_map(centre[:, 0], centre[:, 1] + d) for d in (-margin, 0.0, margin)], axis=0)
+        marked = (near > 0.02) & (kind == "head") & (centre[:, 2] > 0.9)
         operator, triangles, kind = _split(operator, triangles, kind, marked)
 
     ring = np.full(operator.shape[0], -1)
@@ -97,7 +97,7 @@ def build_head(base: mh.BaseMesh, average: np.ndarray, origin: np.ndarray) -> He
 
 def _select_quads(base: mh.BaseMesh, average: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     corners = base.vertices[base.quads]
-    body = (base.quad_group == "body") & (corners[:, :, 1].min(1) > 5.35) & (np.abs(corners[:, :, 0]).max(1) < 0.78)
+    body = (base.quad_group == "body") & (corners[:, :, 1].min(1) > 5.0) & (np.abs(corners[:, :, 0]).max(1) < 1.55)
     eye_centre = average[mh.GROUPS["left_eye"]].mean(0)
     deep = (base.label == "eye_cavity") & (average[base.quads][:, :, 2].max(1) < eye_centre[2] + 0.04)
     kind = base.label.astype("U12").copy()
@@ -188,6 +188,9 @@ def _label(base, operator, triangles, kind, ring, place) -> Head:
     part[brow > 0.5] = CODE["brow"]
     lips = np.where(by_kind["head"] | by_kind["mouth_cavity"], masks["lips"], 0.0)
     part[(lips > 0.5) & by_kind["head"]] = CODE["lips"]
+    for side in (-1, 1):  # the mask stops short of the corners
+        corner = points[np.where(part == CODE["lips"], side * x, -9).argmax()]
+        lips = np.maximum(lips, np.exp(-((points - corner) ** 2).sum(1) / (2 * 0.016**2)) * (by_kind["head"] | by_kind["mouth_cavity"]))
     part[by_kind["mouth_cavity"] & ~by_kind["head"]] = CODE["mouth_interior"]
     part[by_kind["eye_cavity"] & ~by_kind["head"]] = CODE["skin"]
     for name in ("teeth", "tongue", "lash", "eye"):
@@ -222,21 +225,27 @@ def _offsets(points, normal, part, height, masks) -> np.ndarray:
     tongue = part == CODE["tongue"]
     offset[tongue, 1] = -0.30 * (y[tongue] - y[tongue].min()) - 0.015
     offset[tongue, 2] = -0.05
-    teeth = part == CODE["teeth"]
-    offset[teeth, 2] = -0.02
+    cave = part == CODE["mouth_interior"]
+    offset[cave, 0] = -0.06 * (1 - masks["lips"][cave].clip(0, 1)) * x[cave]  # away from the cheeks' skin
+    offset[part == CODE["lash"], 2] = 0.012
     return offset
 
 
 def settle_mouth(head: Head, mean: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Small displacement (V, 3) that sets the teeth to the lips' line: upper edge 0.02 below it, lower edge behind, tongue under."""
+    """Small displacement (V, 3) that sets teeth and tongue to the lips: both rows behind them, the upper edge just below their line."""
     out = np.zeros_like(mean)
     seam = mean[landmarks[[62, 66]]].mean(0)
-    teeth = head.part == CODE["teeth"]
-    rows = np.flatnonzero(teeth)
-    upper = np.zeros(len(mean), dtype=bool)
-    source = np.array([head.operator[r].indices[0] for r in rows])
-    upper[rows[(source >= mh.GROUPS["upper_teeth"].start)]] = True
-    lower = teeth & ~upper
-    out[upper, 1] = seam[1] - 0.020 - mean[upper, 1].min()
-    out[lower, 1] = min(0.0, seam[1] - 0.005 - mean[lower, 1].max())
+    first = head.operator.indices[head.operator.indptr[:-1]]  # the base vertex each head vertex comes from
+    for name in ("upper_teeth", "lower_teeth"):
+        row = (head.part == CODE["teeth"]) & (first >= mh.GROUPS[name].start) & (first < mh.GROUPS[name].stop)
+        out[row, 0] = -0.15 * mean[row, 0]
+        out[row, 2] = min(0.0, seam[2] - 0.045 - mean[row, 2].max())
+        if name == "upper_teeth":
+            out[row, 1] = seam[1] - 0.014 - mean[row, 1].min()
+        else:
+            out[row, 1] = min(0.0, seam[1] - 0.025 - mean[row, 1].max())
+            out[row, 2] -= 0.012  # lower front teeth close behind the upper
+    tongue = head.part == CODE["tongue"]
+    out[tongue, 2] = min(0.0, seam[2] - 0.13 - mean[tongue, 2].max())
+    out[tongue, 1] = min(0.0, seam[1] - 0.03 - mean[tongue, 1].max())
     return out

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from paperlib.face3d import _makehuman as mh
-from paperlib.face3d import _pick, _topology, skin
+from paperlib.face3d import _mouth, _pick, _topology, skin
 from paperlib.face3d.morphable_model import MODEL_FILE
 from paperlib.seeding import rng
 
@@ -28,8 +28,10 @@ UNIT_SETS = ("african", "asian", "caucasian")
 LOCAL_FOLDERS = ("mouth", "nose", "eyebrows", "cheek", "head", "eyes", "forehead", "chin", "ears", "neck", "asym")
 OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"))
 # Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
-SPREAD = {"mouth": 0.30, "nose": 0.30, "eyebrows": 0.30, "cheek": 0.30, "head": 0.25, "eyes": 0.28, "forehead": 0.30, "chin": 0.30, "ears": 0.25,
-          "neck": 0.15, "asym": 0.10}  # fmt: skip
+SPREAD = {
+    "mouth": 0.30, "nose": 0.30, "eyebrows": 0.30, "cheek": 0.30, "head": 0.25, "eyes": 0.28, "forehead": 0.30, "chin": 0.30,
+    "ears": 0.25, "neck": 0.15, "asym": 0.10,
+}  # fmt: skip
 SIDE_SPREAD = 0.06  # how much left and right differ
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
 
@@ -193,7 +195,8 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     head = _topology.build_head(base, average, origin)
     names = mh.action_names()
     actions = np.stack([head.operator @ mh.action(n) for n in names])
-    units = np.stack([head.operator @ mh.target(f"expression/units/{s}", n) for s in UNIT_SETS for n in mh.target_names(f"expression/units/{s}")])
+    folders = [f"expression/units/{s}" for s in UNIT_SETS]
+    units = np.stack([head.operator @ mh.target(f, n) for f in folders for n in mh.target_names(f)])
 
     points = head.operator @ (average - origin)
     landmarks = _pick.pick(head, points, points + 0.7 * actions[names.index("jawOpen")])
@@ -206,7 +209,11 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     shapes = np.stack([neutral + draw_identity(parts, hair, rng(seed, "identity", i)) for i in range(samples)])
     face = np.zeros(len(points))
     face[np.unique(head.triangles[head.reconstruction])] = 1.0
-    mean, id_basis, id_std, id_share = principal_components(align(shapes, face), w_id, N_ID)
+    shapes = align(shapes, face)
+    mean = shapes.mean(0)
+    seam = _mouth.find_seam(head, mean, actions[names.index("jawOpen")])
+    shapes = mean + _mouth.close_lips(seam, shapes - mean)
+    mean, id_basis, id_std, id_share = principal_components(shapes, w_id, N_ID)
     chin, brows = mean[landmarks[8]], mean[landmarks[17:27]].max(0)
     mean = mean - [0.5 * (mean[landmarks[0]] + mean[landmarks[16]])[0], 0.5 * (chin[1] + brows[1]), mean[face > 0].mean(0)[2]]
     mean = mean + _topology.settle_mouth(head, mean, landmarks)
@@ -221,7 +228,8 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     tensors = {
         "mean_shape": mean, "id_basis": id_basis, "exp_basis": exp_basis, "mean_tex": mean_tex, "tex_basis": tex_basis,
         "triangles": head.triangles, "landmark_index": landmarks, "part": head.part, "triangle_part": head.triangle_part,
-        "reconstruction_triangles": head.reconstruction, "action_coeff": action_coeff, "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std,
+        "reconstruction_triangles": head.reconstruction, "action_coeff": action_coeff,
+        "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std,
     }  # fmt: skip
     facts = {"id_explained": id_share, "tex_explained": tex_share, "action_error": dict(zip(names, error.round(5).tolist(), strict=True))}
     return tensors, {"action_names": names, **facts}

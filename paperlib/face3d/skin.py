@@ -14,7 +14,7 @@ from paperlib.seeding import rng
 
 BASE = np.array([0.09, 0.26, 0.37])  # -log reflectance of the palest skin
 MELANIN = np.array([0.85, 1.08, 1.22])
-BLOOD = np.array([0.04, 0.32, 0.26])
+BLOOD = np.array([0.03, 0.27, 0.20])
 EYE_WHITE = np.array([0.86, 0.85, 0.83])
 IRISES = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.33, 0.34, 0.22], [0.32, 0.43, 0.52], [0.42, 0.50, 0.53]])
 HAIRS = np.array([[0.05, 0.04, 0.04], [0.12, 0.08, 0.06], [0.24, 0.15, 0.09], [0.52, 0.38, 0.22], [0.45, 0.20, 0.09], [0.50, 0.49, 0.48]])
@@ -73,14 +73,14 @@ def _streaks(points) -> np.ndarray:
 
 
 def _one(head, points, maps, waves, streaks, generator) -> np.ndarray:
-    """One person. Melanin Beta(1.1, 1.3); dark skin makes dark hair and eyes likelier; stubble for about half."""
-    melanin = generator.beta(1.1, 1.3)
-    blood = generator.uniform(0.15, 0.75)
-    blood_map = blood + 0.55 * generator.uniform(0, 1) * maps["cheeks"] + 0.6 * generator.uniform(0, 1) * maps["nose"]
-    blood_map = blood_map + generator.normal(0, 0.035, len(waves)) @ waves
-    pigment = melanin + generator.normal(0, 0.010, len(waves)) @ waves - 0.05 * maps["forehead"] * generator.normal(0, 1)
+    """One person. Melanin Beta(1.0, 1.6); dark skin makes dark hair and eyes likelier; stubble for about half."""
+    melanin = generator.beta(1.0, 1.6)
+    blood = generator.uniform(0.05, 0.55)
+    blood_map = blood + 0.35 * generator.uniform(0, 1) * maps["cheeks"] + 0.30 * generator.uniform(0, 1) * maps["nose"]
+    blood_map = blood_map + generator.normal(0, 0.014, len(waves)) @ waves
+    pigment = melanin + generator.normal(0, 0.005, len(waves)) @ waves - 0.05 * maps["forehead"] * generator.normal(0, 1)
     pigment = pigment + generator.uniform(0.0, 0.20) * maps["eye_shade"]
-    pigment = pigment + (0.22 * generator.uniform(0, 1) if generator.random() < 0.4 and melanin < 0.55 else 0.0) * maps["freckles"]
+    pigment = pigment + (0.09 * generator.uniform(0, 1) if generator.random() < 0.4 and melanin < 0.55 else 0.0) * maps["freckles"]
     skin = np.exp(-(BASE + pigment[:, None] * MELANIN + np.clip(blood_map, 0, 2)[:, None] * BLOOD))
 
     rank = np.clip(generator.normal(2.6 * (1 - melanin) ** 1.6, 0.55), 0, 3.3)  # black, dark brown, brown, blond
@@ -112,9 +112,15 @@ def _insides(head, points, albedo, hair, tone, melanin, generator) -> np.ndarray
         by_ring[i] = np.array([0.02, 0.02, 0.02]) if i <= PUPIL_RING else iris * (0.62 if i == IRIS_RING else 1.0)
     for i, colour in by_ring.items():
         albedo[ring == i] = colour
-    albedo[part == CODE["teeth"]] = TOOTH * generator.uniform(0.88, 1.06) * np.array([1, 1, generator.uniform(0.92, 1.06)])
+    eye = ring >= 0
+    middle = points[eye, 1].mean()
+    albedo[eye] *= (1 - 0.35 * smoothstep(points[eye, 1] - middle, -0.01, 0.07))[:, None]  # the upper lid's shade
+    teeth = part == CODE["teeth"]
+    tooth = TOOTH * generator.uniform(0.88, 1.06) * np.array([1, 1, generator.uniform(0.92, 1.06)])
+    front = smoothstep(points[:, 2] - points[teeth, 2].max(), -0.22, -0.03)[:, None]  # the back teeth are in the dark
+    albedo[teeth] = (CAVE * (1 - front) + tooth * front)[teeth]
     tongue = part == CODE["tongue"]
-    depth = smoothstep(points[:, 2], 0.95, 1.40)[:, None]
+    depth = smoothstep(points[:, 2], 0.85, 1.25)[:, None]
     albedo[tongue] = (CAVE * (1 - depth) + TONGUE * generator.uniform(0.85, 1.15) * depth)[tongue]
     cave = part == CODE["mouth_interior"]
     fade = np.clip(head.maps["lips"] * 1.0, 0, 1)[:, None]
