@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from paperlib.losses.reconstruction import rec_loss, rec_loss_printed, rec_loss_region, ssim_loss
+
+
+def test_mean_and_printed_sum_differ_by_the_number_of_values():
+    pred, target = torch.full((2, 3, 192, 192), 0.25), torch.zeros(2, 3, 192, 192)
+    assert rec_loss(pred, target).item() == pytest.approx(0.25)
+    assert rec_loss_printed(pred, target).item() == pytest.approx(0.25 * 3 * 36_864)
+
+
+def test_region_loss_sees_the_region_only():
+    pred, target, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    mask[..., 2:, :] = 1
+    pred[..., :2, :] = 1.0  # outside
+    assert rec_loss_region(pred, target, mask).item() == 0
+    pred[:, 0, 3, 3] = 0.6
+    assert rec_loss_region(pred, target, mask).item() == pytest.approx(0.6 / (3 * 8))
+    assert rec_loss_region(pred, target, torch.ones_like(mask)).item() == pytest.approx(rec_loss(pred, target).item())
+    assert rec_loss_region(pred, target, torch.zeros_like(mask)).item() == 0
+
+
+def test_ssim_loss_is_zero_for_equal_images_and_grows_with_noise():
+    image = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    assert ssim_loss(image, image).item() == pytest.approx(0, abs=1e-6)
+    assert 0 < ssim_loss(image + 0.02 * noise, image) < ssim_loss(image + 0.2 * noise, image) < 2
+
+
+def test_gradients_in_double_precision():
+    generator = torch.Generator().manual_seed(0)
+    pred = torch.rand(1, 3, 12, 12, dtype=torch.float64, generator=generator, requires_grad=True)
+    target = torch.rand(1, 3, 12, 12, dtype=torch.float64, generator=generator)
+    mask = (torch.rand(1, 1, 12, 12, generator=generator) > 0.5).double()
+    assert torch.autograd.gradcheck(lambda p: ssim_loss(p, target), pred)
+    assert torch.autograd.gradcheck(lambda p: rec_loss_region(p, target, mask), pred)
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError):
+        rec_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5))
+    with pytest.raises(ValueError, match="mask"):
+        rec_loss_region(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), torch.zeros(1, 1, 4, 4))
