@@ -52,9 +52,10 @@ def sources(only: Iterable[str] | None = None, folder: Path | None = None) -> li
 def convert(path: Path) -> Any:
     """A py:percent source as a notebook: kernel python3, cell ids that depend on the text only, solutions folded in Lab."""
     import jupytext
+    import nbformat
 
     nb = jupytext.read(path, fmt="py:percent")
-    nb.metadata = type(nb.metadata)(kernelspec=KERNEL, language_info={"name": "python"})
+    nb.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     seen: dict[str, int] = {}
     for cell in nb.cells:
         digest = hashlib.sha256((cell.cell_type + cell.source).encode()).hexdigest()[:12]
