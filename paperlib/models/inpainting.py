@@ -40,7 +40,7 @@ class RBFIN(nn.Module):
         return {name: module.scale.item() for name, module in self.msaf.items()}
 
     def forward(self, i_warp: Tensor, i3d: Tensor, i_crop: Tensor, f_tex: dict[str, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], H and W divisible by 2**rbfin_levels; F_tex as TMN returns it (None: no fusion built)
+        """I_warp, I_3D, I_crop (B, 3, H, W) in [0, 1], sides divisible by 2**rbfin_levels; F_tex as TMN returns it, or None without MSAF
         -> C_i (B, 3, H, W), A_i (B, 1, H, W)."""
         check_shape("i_warp", i_warp, (None, 3, None, None))
         check_shape("i3d", i3d, tuple(i_warp.shape))
