@@ -123,8 +123,8 @@ def _write(raw: synthetic.RawClip, path: Path) -> None:
 def _code() -> str:
     """Hash of the code and the model file that clips are made by."""
     from paperlib.artifacts import file_hash
-    from paperlib.corpus import articulation, sentences, speech, world
+    from paperlib.corpus import articulation, sentences, speech, visemes, world
     from paperlib.face3d import camera, face_renderer, illumination, morphable_model
 
-    modules = [synthetic, world, articulation, sentences, speech, camera, face_renderer, illumination, morphable_model]
+    modules = [synthetic, world, articulation, visemes, sentences, speech, camera, face_renderer, illumination, morphable_model]
     return code_hash(modules) + file_hash(paths.DATA / "face_model.safetensors")[:12]

@@ -85,7 +85,8 @@ def clip_speech(cfg: CorpusConfig, clip: ClipId) -> tuple[speech.Speech, str, st
     text = texts[order[(clip.speaker * 7 + clip.scene * 2 + clip.take) % len(texts)]]
     voices = speech.voices("en")
     voice = voices[who.voice % len(voices)]
-    return speech.synthesize(text, voice=voice, rate=who.rate, pitch=who.pitch), text, voice
+    said = speech.synthesize(text, voice=voice, rate=who.rate, pitch=who.pitch)
+    return speech.with_silence(said, before=0.2, after=0.2), text, voice  # clips begin and end at rest
 
 
 def clip_length(cfg: CorpusConfig, clip: ClipId) -> int:

@@ -44,7 +44,7 @@ def gradient_penalty(
     draw_on = generator.device if generator is not None else real.device
     eps = torch.rand(shape, generator=generator, dtype=real.dtype, device=draw_on).to(real.device)
     mixed = (eps * real.detach() + (1 - eps) * fake.detach()).requires_grad_(True)
-    scores = critic(mixed).flatten(1).mean(1)
+    scores = critic(mixed).reshape(len(mixed), -1).mean(1)
     (gradient,) = torch.autograd.grad(scores.sum(), mixed, create_graph=True)
     squares = gradient.flatten(1).square().sum(1)
     # d sqrt(s) is infinite at s = 0, where a dead critic would turn the parameters into nan
@@ -64,7 +64,7 @@ def critic_loss(
     real (B, 3, H, W); `fakes` is [I_e] in the warm stage and both generated images afterwards. The penalty is averaged
     over the generated images. The images are detached: only the critic learns.
     """
-    scores = critic(torch.cat([real.detach(), *(fake.detach() for fake in fakes)])).flatten(1).mean(1)
+    scores = critic(torch.cat([real.detach(), *(fake.detach() for fake in fakes)])).reshape(len(real) * (1 + len(fakes)), -1).mean(1)
     d_real, *d_fakes = scores.chunk(1 + len(fakes))
     penalty = sum(gradient_penalty(critic, real, fake, generator) for fake in fakes) / len(fakes)
     return lambda_gp * penalty - critic_objective(d_real, d_fakes)

@@ -16,6 +16,8 @@ ORDER = ("sync", "teacher", "expression", "flow", "renderer")  # each may need t
 def train(name: str, profile: config.Profile, resume: bool = True, folder: Path | None = None, validate_every: int = 200) -> Path:
     """Train network `name` under `profile` and write `<folder>/<name>_<profile>.safetensors` with its card.
 
+    folder: default build/<profile>/checkpoints; the shipped ones are copied from there to data/checkpoints by hand.
+
     State is kept in build/<profile>/training/<name>, so a stopped run goes on where it was.
     """
     if name not in ORDER:
@@ -26,10 +28,12 @@ def train(name: str, profile: config.Profile, resume: bool = True, folder: Path 
     if name != "expression":
         corpus.prepare(("train", "val"))
     net = checkpoints.build(name, profile)
+    folder = folder or paths.build_dir(profile.name) / "checkpoints"
     work = paths.build_dir(profile.name) / "training" / name
     loop = {"folder": work, "resume": resume, "progress": name, "validate_every": validate_every}
-    extra: dict = {}
+    extra: dict = {"folder": folder}
     history = _TRAINERS[name](net, profile, corpus, loop, extra)
+    del extra["folder"]
     return checkpoints.save(
         f"{name}_{profile.name}", name, net, profile, history, folder,
         command=f"paperlib train {name} --profile {profile.name} --seed {profile.seed}",
@@ -37,8 +41,10 @@ def train(name: str, profile: config.Profile, resume: bool = True, folder: Path 
     )  # fmt: skip
 
 
-def _dependency(name: str, profile: config.Profile):
-    return checkpoints.load(f"{name}_{profile.name}")[0]
+def _dependency(name: str, profile: config.Profile, folder: Path):
+    """The network trained before this one: from the same folder, else the shipped one."""
+    file = f"{name}_{profile.name}"
+    return checkpoints.load(file, folder if (folder / f"{file}.json").exists() else None)[0]
 
 
 def _sync(net, profile, corpus, loop, extra):
@@ -56,7 +62,7 @@ def _teacher(net, profile, corpus, loop, extra):
     from paperlib.training.teacher import train_teacher
 
     bank, val = (face_bank(corpus, split, profile.teacher.size) for split in ("train", "val"))
-    return train_teacher(net, _dependency("sync", profile), bank, val, profile.teacher, profile.seed, **loop)
+    return train_teacher(net, _dependency("sync", profile, extra["folder"]), bank, val, profile.teacher, profile.seed, **loop)
 
 
 def _expression(net, profile, corpus, loop, extra):
@@ -65,7 +71,7 @@ def _expression(net, profile, corpus, loop, extra):
     from paperlib.training.expression import sequences, train_expression
     from paperlib.training.teacher import neutral_face
 
-    teacher, face = _dependency("teacher", profile), neutral_face(profile.teacher.size)
+    teacher, face = _dependency("teacher", profile, extra["folder"]), neutral_face(profile.teacher.size)
     data, val = (sequences(speech_bank(corpus, split), teacher, face) for split in ("train", "val"))
     return train_expression(net, default_model(), data, val, profile.expression, profile.seed, **loop)
 
@@ -82,7 +88,7 @@ def _renderer(net, profile, corpus, loop, extra):
     from paperlib.losses.perceptual import VGGFeatures
     from paperlib.training.stages import Judges, train_renderer
 
-    flow = _dependency("flow", profile).requires_grad_(False)
+    flow = _dependency("flow", profile, extra["folder"]).requires_grad_(False)
     judges = Judges(VGGFeatures(profile.renderer.vgg_layers), flow)
     critic = checkpoints.build("critic", profile)
     extra["perceptual"] = f"VGG-16 {', '.join(profile.renderer.vgg_layers)}"
