@@ -1,9 +1,11 @@
 """Coefficients of a clip from what detectors give: landmarks -> identity, expression, pose; pixels -> skin texture and light.
 
 The paper takes its 257 coefficients from the network of Deng et al. 2019, whose weights are not free to ship. This is the
-classical answer: maximum a posteriori under the model's own Gaussian prior, identity shared by the clip, expression and
-pose per frame and tied to the frame before by a random walk. The whole clip is one Gauss-Newton problem whose normal matrix
-is block tridiagonal with a border, so a clip takes seconds.
+classical answer, maximum a posteriori: unit Gaussian priors on identity and expression, identity shared by the clip,
+expression a first-order autoregressive process over the frames. Landmark detectors do not mean exactly our mesh's vertices, and
+that error is the same in every frame, so the clip also shares one unknown offset per landmark: without it many frames would
+seem to prove an extreme identity. The whole clip is one Gauss-Newton problem whose normal matrix is block tridiagonal with a
+border, so a clip takes seconds.
 """
 
 from __future__ import annotations
@@ -19,23 +21,31 @@ from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, SH, TEX, TRAN
 from paperlib.face3d.face_renderer import OCCLUSION_TOLERANCE, posed_verts
 
 MIN_POINTS = 12  # a frame with fewer finite landmarks counts as missed
-PRIOR_SD = np.concatenate([np.ones(64), np.full(3, 1.0), np.full(3, 4.0)])  # expression [std units], angles [rad], trans [10 cm]
-WALK_SD = np.concatenate([np.full(64, 0.5), np.full(3, 0.05), np.full(3, 0.05)])  # change per frame at smooth = 1
+POSE_SD = np.array([1.0, 1.0, 1.0, 4.0, 4.0, 4.0])  # wide priors: angles [rad], trans [10 cm]
+POSE_WALK_SD = 0.05  # change of each of them from frame to frame when smoothing
+OFFSET_SD, JAW_OFFSET_SD, LIPS_OFFSET_SD = 0.015, 0.03, 0.008  # 1.5, 3, 0.8 mm: between a detector's and the mesh's landmarks
 HUBER = 3.0  # residuals beyond this many noise units count linearly: a wrong landmark does not bend the face
-JAW, INNER_LIPS = np.arange(17), np.arange(60, 68)
+JAW, LIPS, INNER_LIPS = np.arange(17), np.arange(48, 68), np.arange(60, 68)
 
 
 class _Points(NamedTuple):
-    """The 68 rows of the model: mean (68, 3), id (68, 3, 80), exp (68, 3, 64), all float64."""
+    """The 68 rows of the model: mean (68, 3), exp (68, 3, 64), float64, and shared (68, 3, 284): what the clip's frames share.
+
+    shared holds the identity basis and one column per landmark and axis, that landmark's offset by one standard deviation.
+    """
 
     mean: np.ndarray
-    id: np.ndarray
     exp: np.ndarray
+    shared: np.ndarray
 
 
-def _landmark_rows(model) -> _Points:
+def _landmark_rows(model, offset: float = 1.0) -> _Points:
     pick = model.landmark_index
-    return _Points(*(b[pick].detach().cpu().double().numpy() for b in (model.mean_shape, model.id_basis, model.exp_basis)))
+    mean, exp, identity = (b[pick].detach().cpu().double().numpy() for b in (model.mean_shape, model.exp_basis, model.id_basis))
+    size = np.full(68, OFFSET_SD)
+    size[JAW], size[LIPS] = JAW_OFFSET_SD, LIPS_OFFSET_SD
+    offsets = offset * np.diag(size.repeat(3)).reshape(68, 3, 204)
+    return _Points(mean, exp, np.concatenate([identity, offsets], -1))
 
 
 def initial_pose(points: np.ndarray, lmk: np.ndarray, size: int, weights: np.ndarray | None = None) -> np.ndarray:
@@ -81,13 +91,13 @@ def _rotations(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.swapaxes(z @ y @ x, 1, 2), np.swapaxes(derivatives, 2, 3)
 
 
-def _linearize(model: _Points, id_coeff: np.ndarray, frames: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Projection (T, 68, 2) and its Jacobians by the frame's 70 unknowns (T, 68, 2, 70) and by identity (T, 68, 2, 80).
+def _linearize(model: _Points, shared: np.ndarray, frames: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Projection (T, 68, 2) and its Jacobians by the frame's 70 unknowns (T, 68, 2, 70) and the shared ones (T, 68, 2, 284).
 
-    id_coeff: (80,) or (T, 80). frames: (T, 70) expression, angles, trans.
+    shared: (1, 284) or (T, 284). frames: (T, 70) expression, angles, trans.
     """
     r, dr = _rotations(frames[:, 64:67])
-    shape = model.mean + np.einsum("nck,...k->...nc", model.id, id_coeff) + np.einsum("nck,tk->tnc", model.exp, frames[:, :64])
+    shape = model.mean + np.einsum("nck,tk->tnc", model.shared, shared) + np.einsum("nck,tk->tnc", model.exp, frames[:, :64])
     world = shape @ r + frames[:, None, 67:]
     f, z = camera.focal(size), camera.DISTANCE - world[..., 2]
     x, y = world[..., 0] / z, world[..., 1] / z
@@ -98,7 +108,7 @@ def _linearize(model: _Points, id_coeff: np.ndarray, frames: np.ndarray, size: i
     by_exp = np.matmul(by_shape, model.exp)
     by_angles = by_world @ np.moveaxis(shape[:, None] @ dr, 1, 3)
     by_frame = np.concatenate([by_exp, by_angles, by_world], -1)
-    return np.stack([size / 2 + f * x, size / 2 - f * y], -1), by_frame, np.matmul(by_shape, model.id)
+    return np.stack([size / 2 + f * x, size / 2 - f * y], -1), by_frame, np.matmul(by_shape, model.shared)
 
 
 def _solve_chain(blocks: np.ndarray, links: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -142,8 +152,9 @@ def fit_landmarks(
     size: int,
     steps: int = 10,
     shared_identity: bool = True,
-    smooth: float = 1.0,
+    smooth: float = 0.85,
     noise: float = 0.7,
+    offset: float = 1.0,
 ) -> torch.Tensor:
     """Identity, expression and pose of a clip from its landmarks.
 
@@ -153,8 +164,10 @@ def fit_landmarks(
         size: side of the picture in pixels.
         steps: most Gauss-Newton steps; fewer are taken when the fit stands still.
         shared_identity: one identity for the clip (default), or one for each frame.
-        smooth: strength of the random walk between frames; 0 fits every frame alone.
+        smooth: correlation of neighbouring frames' expression, in [0, 1); 0 fits every frame alone.
         noise: expected landmark error in pixels at side 224, against which priors of one standard deviation are weighed.
+        offset: how far the detector's landmarks may lie from the mesh's own, as a factor on 1.5 mm (3 mm on the jaw, 0.8 mm on
+            the lips); 0 when they are the mesh's own, as in the embedded corpus.
 
     Returns:
         (T, 257) float32 with texture and light 0. Raises InputError when no frame has landmarks.
@@ -165,62 +178,78 @@ def fit_landmarks(
     seen = np.flatnonzero(finite.sum(1) >= MIN_POINTS)
     if not len(seen):
         raise InputError("no face landmarks in any frame: choose a clip (or a crop) in which the face can be found")
-    points, target = _landmark_rows(model), np.where(finite[seen][..., None], given[seen], 0.0)
+    points, target = _landmark_rows(model, offset), np.where(finite[seen][..., None], given[seen], 0.0)
     start = finite[seen] * np.where(np.arange(68) < 17, 0.1, 1.0)
     frames = np.zeros((len(seen), 70))
     frames[:, 64:] = initial_pose(points.mean, target, size, start)
-    id_coeff = np.zeros((1 if shared_identity else len(seen), 80))
-    links = smooth / WALK_SD**2 / np.diff(seen)[:, None]  # a gap of g frames may walk g times the variance
-    sigma = noise * size / camera.IMAGE
-    last = np.inf
+    shared = np.zeros((1 if shared_identity else len(seen), points.shared.shape[2]))
+    prior = _chain_prior(np.diff(seen), smooth)
+    sigma, last = noise * size / camera.IMAGE, np.inf
     for step in range(steps):
         pose_only = step < 3  # from the mean face first
-        change, cost = _gauss_newton(points, id_coeff, frames, target, finite[seen], links, sigma, size, pose_only)
+        cost, shared_change, frames_change = _gauss_newton(points, shared, frames, target, finite[seen], prior, sigma, size, pose_only)
         if not pose_only and step > 3 and abs(last - cost) < 1e-4 * cost:
             break
-        last = cost
-        frames += change[1]
-        id_coeff += change[0]
-    return _fill(seen, len(given), id_coeff, frames)
+        last, shared, frames = cost, shared + shared_change, frames + frames_change
+    return _fill(seen, len(given), shared[:, :80], frames)
 
 
-def _gauss_newton(points, id_coeff, frames, target, finite, links, sigma, size, pose_only):
-    """One step: ((change of id_coeff, change of frames), cost at the current point)."""
-    n, shared = len(frames), len(id_coeff) == 1 and len(frames) > 1
-    seen, by_frame, by_id = _linearize(points, id_coeff, frames, size)
+def _chain_prior(gaps: np.ndarray, smooth: float) -> tuple[np.ndarray, np.ndarray]:
+    """Precision of the frames' unknowns over time: diagonal (T, 70) and links (T - 1, 70), the negated off-diagonal.
+
+    Expression is autoregressive with unit variance, so a steady expression is cheap and any single frame keeps the prior N(0, 1):
+    frames g apart correlate by smooth^g. Pose has wide independent priors and a random walk.
+    """
+    rho = smooth ** gaps[:, None].astype(np.float64)
+    slack = 1 / (1 - rho**2)
+    diagonal, links = np.ones((len(gaps) + 1, 70)), np.zeros((len(gaps), 70))
+    links[:, :64] = rho * slack
+    diagonal[1:, :64] += rho**2 * slack
+    diagonal[:-1, :64] += rho**2 * slack
+    diagonal[:, 64:] = POSE_SD**-2.0
+    if smooth > 0:
+        links[:, 64:] = POSE_WALK_SD**-2.0 / gaps[:, None]
+        diagonal[1:, 64:] += links[:, 64:]
+        diagonal[:-1, 64:] += links[:, 64:]
+    return diagonal, links
+
+
+def _gauss_newton(points, shared, frames, target, finite, prior, sigma, size, pose_only):
+    """One step: the cost at the current point, the change of shared and the change of frames."""
+    n, m = len(frames), shared.shape[1]
+    seen, by_frame, by_shared = _linearize(points, shared, frames, size)
     error = (target - seen) / sigma
     reach = np.linalg.norm(error, axis=-1)
     robust = np.minimum(1.0, HUBER / np.maximum(reach, 1e-9)) if not pose_only else 1.0
     trust = landmark_weights(frames[:, 64:67]) * finite * robust
-    walk = np.diff(frames, axis=0)
-    cost = (trust * reach**2).sum() + ((frames / PRIOR_SD) ** 2).sum() + (id_coeff**2).sum() + (links * walk**2).sum()
-    scale = np.sqrt(trust).repeat(2, 1)[..., None] / sigma
-    j, k, e = by_frame.reshape(n, 136, 70) * scale, by_id.reshape(n, 136, 80) * scale, error.reshape(n, 136, 1) * scale * sigma
-    prior, pull = np.tile(1 / PRIOR_SD**2, (n, 1)), -frames / PRIOR_SD**2
-    pull[1:] -= links * walk
-    pull[:-1] += links * walk
-    prior[1:] += links
-    prior[:-1] += links
+    scale = np.sqrt(trust).repeat(2, 1)[..., None]
+    j, k = by_frame.reshape(n, 136, 70) * scale / sigma, by_shared.reshape(n, 136, m) * scale / sigma
+    e = error.reshape(n, 136, 1) * scale
+    diagonal, links = prior
+    pull = -diagonal * frames
+    pull[1:] += links * frames[:-1]
+    pull[:-1] += links * frames[1:]
+    cost = (trust * reach**2).sum() - (frames * pull).sum() + (shared**2).sum()
     if pose_only:
-        j, prior, pull, links = j[..., 64:], prior[:, 64:], pull[:, 64:], links[:, 64:]
-    elif not shared:  # identity joins the frame's own unknowns
-        j, prior, pull = np.concatenate([j, k], -1), np.pad(prior, ((0, 0), (0, 80)), constant_values=1.0), np.append(pull, -id_coeff, 1)
-        links = np.pad(links, ((0, 0), (0, 80)))
+        j, diagonal, pull, links = j[..., 64:], diagonal[:, 64:], pull[:, 64:], links[:, 64:]
+    elif len(shared) > 1:  # each frame has its own: they join its unknowns
+        j, diagonal, pull = np.concatenate([j, k], -1), np.pad(diagonal, ((0, 0), (0, m)), constant_values=1.0), np.append(pull, -shared, 1)
+        links = np.pad(links, ((0, 0), (0, m)))
     jt = np.swapaxes(j, 1, 2)
-    blocks = jt @ j + prior[:, :, None] * np.eye(prior.shape[1])
+    blocks = jt @ j + diagonal[:, :, None] * np.eye(diagonal.shape[1])
     right = (jt @ e)[..., 0] + pull
-    if pose_only or not shared:
+    if pose_only:
+        return cost, 0.0, np.pad(_solve_chain(blocks, links, right[..., None])[..., 0], ((0, 0), (64, 0)))
+    if len(shared) > 1:
         found = _solve_chain(blocks, links, right[..., None])[..., 0]
-        if pose_only:
-            return (0.0, np.pad(found, ((0, 0), (64, 0)))), cost
-        return (found[:, 70:], found[:, :70]), cost
+        return cost, found[:, 70:], found[:, :70]
     cross = jt @ k
     solved = _solve_chain(blocks, links, np.concatenate([right[..., None], cross], -1))
-    flat = cross.reshape(-1, 80)
-    schur = np.einsum("tmi,tmj->ij", k, k, optimize=True) + np.eye(80) - flat.T @ solved[..., 1:].reshape(-1, 80)
-    rest = np.einsum("tmi,tm->i", k, e[..., 0]) - id_coeff[0] - flat.T @ solved[..., 0].reshape(-1)
-    id_change = np.linalg.solve(schur, rest)
-    return (id_change[None], solved[..., 0] - solved[..., 1:] @ id_change), cost
+    k, cross = k.reshape(-1, m), cross.reshape(-1, m)
+    schur = k.T @ k + np.eye(m) - cross.T @ solved[..., 1:].reshape(-1, m)
+    rest = k.T @ e.reshape(-1) - shared[0] - cross.T @ solved[..., 0].reshape(-1)
+    change = np.linalg.solve(schur, rest)
+    return cost, change[None], solved[..., 0] - solved[..., 1:] @ change
 
 
 def _fill(seen: np.ndarray, total: int, id_coeff: np.ndarray, frames: np.ndarray) -> torch.Tensor:
@@ -234,14 +263,14 @@ def _fill(seen: np.ndarray, total: int, id_coeff: np.ndarray, frames: np.ndarray
 
 @torch.no_grad()
 def fit_appearance(
-    model, coeffs: torch.Tensor, frames: np.ndarray, n_frames: int = 8, steps: int = 8, noise: float = 0.04, max_samples: int = 12_000
+    model, coeffs: torch.Tensor, frames: np.ndarray, n_frames: int = 8, steps: int = 10, noise: float = 0.05, max_samples: int = 12_000
 ) -> torch.Tensor:
     """Skin texture and light of a clip, given its geometry: Gauss-Newton on the colours of visible skin vertices.
 
     Args:
         coeffs: (T, 257) with identity, expression and pose of these frames. frames: uint8 (T, S, S, 3) RGB, the pictures
             the coefficients were fitted in. n_frames: how many frames, evenly spread, to take colours from.
-        noise: expected error of a colour (of [0, 1]); neighbouring errors are alike, so 12,000 samples count as 600.
+        noise: expected error of a colour (of [0, 1]); neighbouring errors are alike, so all samples together count as 400.
 
     Returns:
         coeffs with one texture and one light in every row. Raises InputError when no skin is visible.
@@ -264,7 +293,7 @@ def fit_appearance(
         albedo = (tex_mean + tex_basis @ tex).clamp_min(0.02)
         irradiance = ambient + basis @ light.T  # (N, 3)
         error = (color - albedo * irradiance) / noise
-        trust = (HUBER / error.norm(dim=-1).clamp_min(HUBER)) * (600 / len(vertex))  # shadows, hair and hands count linearly
+        trust = 400 / len(vertex) / (1 + (error.norm(dim=-1) / HUBER) ** 2)  # Cauchy: shadows, beard, hair and hands fade out
         jacobian = torch.zeros(len(vertex), 3, 107, dtype=torch.float64)
         for c in range(3):
             jacobian[:, c, 9 * c : 9 * c + 9] = albedo[:, c : c + 1] * basis
