@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from paperlib.metrics.sync import no_information_confidence, opening_judge, sync
+
+
+def _features(n, dim=256, seed=0, norm=7.0):
+    x = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed))
+    return norm * x / x.norm(dim=1, keepdim=True)
+
+
+def test_matching_features_are_in_sync_and_shifted_ones_are_found():
+    lips = _features(80)
+    report = sync(lips, lips)
+    assert report.offset == 0 and report.offset_masked == 0
+    assert report.lse_d == pytest.approx(0, abs=1e-3)
+    assert report.lse_c > 5 > report.floor
+    late = sync(_features(83)[:-3], _features(83)[3:])
+    assert abs(late.offset) == abs(late.offset_masked) == 3
+
+
+@pytest.mark.parametrize(("windows", "expected"), [(24, 0.85), (59, 0.34), (95, 0.21)])
+def test_floor_matches_unrelated_features_and_shrinks_with_length(windows, expected):
+    """Independent features of norm 7: LSE-C comes from the padding alone, at a lag of +-15 (PEERS: .85, .34, .21)."""
+    assert no_information_confidence(windows, 7.0, 7.0 * 2**0.5) == pytest.approx(expected, abs=0.02)
+    report = sync(_features(windows, 1024, 1), _features(windows, 1024, 2))
+    assert abs(report.offset) == 15
+    assert report.lse_c == pytest.approx(report.floor, abs=0.06)
+    assert report.lse_c_masked < 0.5 * report.lse_c
+
+
+def test_short_clips_have_no_masked_value():
+    report = sync(_features(12), _features(12, seed=3), vshift=15)
+    assert np.isnan([report.lse_d_masked, report.lse_c_masked, report.offset_masked]).all()
+    assert np.isfinite(report.lse_c)
+
+
+def _opening(n=150):
+    return np.abs(np.sin(np.arange(n) * 0.55) + 0.4 * np.sin(np.arange(n) * 0.21))
+
+
+def test_opening_judge_finds_delay_and_sign():
+    truth = _opening()
+    late = opening_judge(np.concatenate([np.full(4, truth[0]), truth[:-4]]), truth)
+    assert late.lag == 4 and late.r_at_lag == pytest.approx(1.0, abs=1e-6) and late.r.value < 0.9
+    early = opening_judge(np.concatenate([truth[2:], truth[-2:]]), truth)
+    assert early.lag == -2
+    exact = opening_judge(truth * 3 + 1, truth)
+    assert exact.lag == 0 and exact.r.value == pytest.approx(1.0)
+
+
+def test_opening_judge_says_when_nothing_moves_and_skips_missed_frames():
+    truth = _opening()
+    frozen = opening_judge(np.ones(150), truth)
+    assert np.isnan(frozen.r.value) and "constant" in frozen.r.note and frozen.lag == 0
+    gaps = truth.copy()
+    gaps[10:20] = np.nan
+    judged = opening_judge(gaps, truth)
+    assert judged.r.value == pytest.approx(1.0) and judged.r.failed == 10 and judged.lag == 0
