@@ -41,10 +41,10 @@ def find_seam(head: Head, mean: np.ndarray, jaw: np.ndarray) -> Seam:
     upper, lower = upper[mutual], lower[match[mutual]]
     middle = 0.5 * (mean[upper] + mean[lower])
 
-    near = ((head.maps["lips"] > 0.05) | np.isin(head.part, [CODE["lips"], CODE["mouth_interior"], CODE["skin"]])) & (drop >= 0)
+    near = np.isin(head.part, [CODE["lips"], CODE["mouth_interior"], CODE["skin"]])[:, None]
     squared = ((mean[:, None] - middle[None]) ** 2).sum(2)
-    kernel = np.exp(-squared / (2 * REACH**2)) * near[:, None]
-    share = kernel / np.maximum(kernel.sum(1, keepdims=True), 1.0e-9) * np.exp(-squared.min(1, keepdims=True) / (2 * REACH**2)) * near[:, None]
+    kernel = np.exp(-squared / (2 * REACH**2)) * near
+    share = kernel / np.maximum(kernel.sum(1, keepdims=True), 1e-9) * kernel.max(1, keepdims=True)
     sign = np.where(is_lower, 1.0, -1.0)
     inside = np.isin(head.part, [CODE["teeth"], CODE["tongue"]])
     first = head.operator.indices[head.operator.indptr[:-1]]

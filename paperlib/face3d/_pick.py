@@ -92,7 +92,8 @@ def _rim_of_opening(opened, allowed, x) -> int:
 def _jaw(head, points, normal, skin, index) -> None:
     """The frontal outline of the face from the ear to the chin, sampled at even distances; person's left half."""
     skin = skin | ((head.part == CODE["hair"]) & (points[:, 2] > 0.6))  # sideburns
-    steep = np.where(points[:, 1] < -0.35, np.interp(points[:, 0], (0.30, 0.50), (0.30, 0.0)), -0.10)  # under the jaw the surface turns away
+    # Under the jaw the surface turns away from the viewer: ask for a facing normal there.
+    steep = np.where(points[:, 1] < -0.35, np.interp(points[:, 0], (0.30, 0.50), (0.30, 0.0)), -0.10)
     neck = points[:, 2] < 1.25 - 1.35 * points[:, 0].clip(0, 0.5)
     face = np.flatnonzero(skin & (points[:, 0] > -1e-3) & (normal[:, 2] > steep) & ~neck & (points[:, 1] < _JAW_TOP + 0.06))
     centre = np.array([0.0, _JAW_TOP])

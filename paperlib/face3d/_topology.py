@@ -226,7 +226,11 @@ def _offsets(points, normal, part, height, masks) -> np.ndarray:
     offset[tongue, 1] = -0.30 * (y[tongue] - y[tongue].min()) - 0.015
     offset[tongue, 2] = -0.05
     cave = part == CODE["mouth_interior"]
-    offset[cave, 0] = -0.06 * (1 - masks["lips"][cave].clip(0, 1)) * x[cave]  # away from the cheeks' skin
+    free = (1 - masks["lips"][cave].clip(0, 1)) * smoothstep(1.0 - masks["lips"][cave], 0.2, 0.9)
+    seam = y[(part == CODE["lips"]) & (np.abs(x) < 0.02)].mean()
+    offset[cave, 0] = -0.06 * free * x[cave]  # away from the skin of cheeks and upper lip
+    offset[cave, 1] = -0.25 * free * (y[cave] - seam).clip(0)
+    offset[cave, 2] = -0.03 * free
     offset[part == CODE["lash"], 2] = 0.012
     return offset
 
@@ -238,13 +242,12 @@ def settle_mouth(head: Head, mean: np.ndarray, landmarks: np.ndarray) -> np.ndar
     first = head.operator.indices[head.operator.indptr[:-1]]  # the base vertex each head vertex comes from
     for name in ("upper_teeth", "lower_teeth"):
         row = (head.part == CODE["teeth"]) & (first >= mh.GROUPS[name].start) & (first < mh.GROUPS[name].stop)
+        upper = name == "upper_teeth"
+        edge = mean[row, 1].min() if upper else mean[row, 1].max()
         out[row, 0] = -0.15 * mean[row, 0]
-        out[row, 2] = min(0.0, seam[2] - 0.045 - mean[row, 2].max())
-        if name == "upper_teeth":
-            out[row, 1] = seam[1] - 0.014 - mean[row, 1].min()
-        else:
-            out[row, 1] = min(0.0, seam[1] - 0.025 - mean[row, 1].max())
-            out[row, 2] -= 0.012  # lower front teeth close behind the upper
+        out[row, 1] = -0.45 * (mean[row, 1] - edge)  # rows without roots: tall ones would pierce a receding chin
+        out[row, 1] += seam[1] - 0.014 - edge if upper else min(0.0, seam[1] - 0.025 - edge)
+        out[row, 2] = min(0.0, seam[2] - (0.045 if upper else 0.057) - mean[row, 2].max())  # the lower close behind the upper
     tongue = head.part == CODE["tongue"]
     out[tongue, 2] = min(0.0, seam[2] - 0.13 - mean[tongue, 2].max())
     out[tongue, 1] = min(0.0, seam[1] - 0.03 - mean[tongue, 1].max())

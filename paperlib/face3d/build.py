@@ -29,8 +29,8 @@ LOCAL_FOLDERS = ("mouth", "nose", "eyebrows", "cheek", "head", "eyes", "forehead
 OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"))
 # Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
 SPREAD = {
-    "mouth": 0.30, "nose": 0.30, "eyebrows": 0.30, "cheek": 0.30, "head": 0.25, "eyes": 0.28, "forehead": 0.30, "chin": 0.30,
-    "ears": 0.25, "neck": 0.15, "asym": 0.10,
+    "mouth": 0.25, "nose": 0.25, "eyebrows": 0.25, "cheek": 0.25, "head": 0.22, "eyes": 0.25, "forehead": 0.25, "chin": 0.22,
+    "ears": 0.20, "neck": 0.12, "asym": 0.09,
 }  # fmt: skip
 SIDE_SPREAD = 0.06  # how much left and right differ
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
