@@ -101,9 +101,8 @@ def dub() -> dict:
     from pathlib import Path
 
     from paperlib.dubbing import dub as run_dub
-    from paperlib.dubbing import load_stages
-
     from paperlib.media.audio import save_wav
+    from paperlib.training.checkpoints import load_stages
 
     made = Corpus(CLASSROOM.corpus)
     clips = made.clips("test")

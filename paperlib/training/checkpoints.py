@@ -87,3 +87,15 @@ def set_threads() -> int:
     n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(n)
     return n
+
+
+def load_stages(suffix: str = "classroom", folder: Path | None = None):
+    """Everything a dub needs, trained under profile `suffix`, as `paperlib.dubbing.DubStages`."""
+    from paperlib.dubbing import DubStages
+    from paperlib.face3d.morphable_model import default_model
+    from paperlib.training.teacher import neutral_face
+
+    kinds = ("expression", "teacher", "renderer")
+    nets, cards = zip(*(load(f"{kind}_{suffix}", folder) for kind in kinds), strict=True)
+    labels = {kind: f"{card['name']} {card['sha256'][:8]}" for kind, card in zip(kinds, cards, strict=True)}
+    return DubStages(default_model(), *nets, neutral_face(cards[1]["config"]["size"]), labels=labels)
