@@ -112,7 +112,7 @@ def dub(
     tell = progress or (lambda step, done, total: None)
     info = video.probe(video_path)
     sound = audio.load_audio(speech_path)
-    track = follow_face(info.path, info, stages, tell)
+    track = follow_face(info.path, stages, tell)
     seconds["track and fit"] = clock.lap()
     order, wave, length_notes = match_lengths(len(track.times), info.fps, sound.wave, length)
     clip_times = output_times(track.times, order, info.fps)
@@ -155,7 +155,7 @@ def _counted(frames, step: str, total: int, tell: Progress) -> Iterator:
     tell(step, total, total)
 
 
-def follow_face(path: Path, info, stages: DubStages, tell: Progress) -> Track:
+def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
     """Landmarks, aligned boxes, coefficients with skin and light, masks and key crops of the clip's main face."""
     from paperlib.face3d import face_renderer, fitting
     from paperlib.face3d.coefficients import SH, TEX, with_exp
