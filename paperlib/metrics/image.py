@@ -150,6 +150,7 @@ def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | n
     module = weights.load_lpips(net, spatial=mask is not None) if isinstance(net, str) else net
     if module.spatial != (mask is not None):
         raise ValueError("LPIPS of a region needs load_lpips(net, spatial=True); of the whole picture, spatial=False")
+    module.to(pred.device)
     values = []
     with torch.no_grad():
         for start in range(0, len(pred), batch):
