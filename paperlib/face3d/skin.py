@@ -19,7 +19,7 @@ EYE_WHITE = np.array([0.86, 0.85, 0.83])
 IRISES = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.33, 0.34, 0.22], [0.32, 0.43, 0.52], [0.42, 0.50, 0.53]])
 HAIRS = np.array([[0.05, 0.04, 0.04], [0.12, 0.08, 0.06], [0.24, 0.15, 0.09], [0.52, 0.38, 0.22], [0.45, 0.20, 0.09], [0.50, 0.49, 0.48]])
 TOOTH, TONGUE, CAVE = np.array([0.86, 0.83, 0.75]), np.array([0.52, 0.22, 0.22]), np.array([0.13, 0.04, 0.04])
-N_WAVES = 24  # smooth random colour waves over the face
+N_WAVES = 72  # smooth random colour waves over the face, half of them for blood, half for pigment
 
 
 def skin_tone(melanin: float, blood: float) -> np.ndarray:
@@ -58,10 +58,10 @@ def sample_skins(head: Head, points: np.ndarray, count: int, seed: int = 0) -> n
 
 
 def _waves(points, generator) -> np.ndarray:
-    """Smooth functions (N_WAVES, V) of place, unit variance: random plane waves of 0.5 to 1.6 units' length."""
+    """Smooth functions (N_WAVES, V) of place, unit variance: random plane waves of 0.35 to 1.6 units' length."""
     direction = generator.normal(size=(N_WAVES, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    frequency = 2 * np.pi / generator.uniform(0.5, 1.6, N_WAVES)
+    frequency = 2 * np.pi / generator.uniform(0.35, 1.6, N_WAVES)
     return np.sqrt(2) * np.cos((direction * frequency[:, None]) @ points.T + generator.uniform(0, 2 * np.pi, (N_WAVES, 1)))
 
 
@@ -74,11 +74,12 @@ def _streaks(points) -> np.ndarray:
 
 def _one(head, points, maps, waves, streaks, generator) -> np.ndarray:
     """One person. Melanin Beta(1.0, 1.6); dark skin makes dark hair and eyes likelier; stubble for about half."""
+    half = N_WAVES // 2
     melanin = generator.beta(1.0, 1.6)
     blood = generator.uniform(0.05, 0.55)
     blood_map = blood + 0.35 * generator.uniform(0, 1) * maps["cheeks"] + 0.30 * generator.uniform(0, 1) * maps["nose"]
-    blood_map = blood_map + generator.normal(0, 0.014, len(waves)) @ waves
-    pigment = melanin + generator.normal(0, 0.005, len(waves)) @ waves - 0.05 * maps["forehead"] * generator.normal(0, 1)
+    blood_map = blood_map + generator.normal(0, 0.012, half) @ waves[:half]
+    pigment = melanin + generator.normal(0, 0.005, half) @ waves[half:] - 0.05 * maps["forehead"] * generator.normal(0, 1)
     pigment = pigment + generator.uniform(0.0, 0.20) * maps["eye_shade"]
     pigment = pigment + (0.09 * generator.uniform(0, 1) if generator.random() < 0.4 and melanin < 0.55 else 0.0) * maps["freckles"]
     skin = np.exp(-(BASE + pigment[:, None] * MELANIN + np.clip(blood_map, 0, 2)[:, None] * BLOOD))
