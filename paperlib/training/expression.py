@@ -14,7 +14,7 @@ from paperlib.face3d.face_renderer import landmarks2d
 from paperlib.losses.expression import expression_loss, shape_loss, total_expression_loss
 from paperlib.models.expression import ExpressionNet
 from paperlib.training.loop import History, fit
-from paperlib.training.optim import Ranger
+from paperlib.training.optim import Ranger, flat_cosine
 
 
 @dataclass
@@ -76,7 +76,7 @@ def train_expression(
     def step(i: int) -> Mapping[str, float]:
         net.train()
         for group in optimiser.param_groups:  # flat, then cosine over the last quarter, as Ranger's author recommends
-            group["lr"] = cfg.lr * flat_then_cosine(i / max(1, cfg.steps))
+            group["lr"] = cfg.lr * flat_cosine(i, cfg.steps)
         mfcc, semantic, coeffs = windows(train, cfg.window, cfg.batch, generator)
         l_exp, l_shape = losses(model, net(mfcc, semantic).exp, coeffs)
         loss = total_expression_loss(l_exp, l_shape, cfg.lambda_shape)
@@ -91,14 +91,3 @@ def train_expression(
         return {"val": torch.stack(errors).mean().item()}
 
     return fit(step, cfg.steps, state={"net": net, "optimiser": optimiser}, validate=validate, **loop)
-
-
-def flat_then_cosine(progress: float, flat: float = 0.75) -> float:
-    """Learning-rate factor: 1 until `flat` of the run, then a cosine down to 0.
-
-    >>> flat_then_cosine(0.5), round(flat_then_cosine(0.875), 3), round(flat_then_cosine(1.0), 3)
-    (1.0, 0.5, 0.0)
-    """
-    import math
-
-    return 1.0 if progress <= flat else 0.5 * (1 + math.cos(math.pi * (progress - flat) / (1 - flat)))

@@ -14,9 +14,8 @@ from paperlib.losses.adversarial import critic_loss
 from paperlib.losses.objective import EPS, LossWeights, inpainting_objective, intermediate_objective, total_objective
 from paperlib.losses.perceptual import crop_resize
 from paperlib.models.renderer import Renderer, RendererOutput
-from paperlib.training.expression import flat_then_cosine
 from paperlib.training.loop import History, fit
-from paperlib.training.optim import Ranger
+from paperlib.training.optim import Ranger, flat_cosine
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def train_renderer(
         phase = schedule(cfg, i) if staged else Phase("joint", EPS["joint2"])
         joint = phase.stage == "joint"
         for group in optimiser.param_groups:
-            group["lr"] = cfg.lr * flat_then_cosine(i / n)
+            group["lr"] = cfg.lr * flat_cosine(i, n)
         batch = render_batch(train, cfg.batch, generator)
         out = net(batch.i3d, batch.ref, batch.crop, phase.stage)
         log: dict[str, float] = {"eps": phase.eps}
