@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from paperlib.corpus.banks import SpeechItem
+from paperlib.media.audio import loudness, set_level
 
 REACH = 5  # frames to each side that the ridge regression sees
 
@@ -14,6 +17,11 @@ def frame_mfcc(item: SpeechItem) -> np.ndarray:
     """(T, 13) MFCC of each frame: the mean of the window's middle four rows (40 ms)."""
     middle = item.mfcc.shape[-1] // 2
     return item.mfcc[:, :, middle - 2 : middle + 2].mean(-1).numpy()
+
+
+def frame_loudness(item: SpeechItem) -> np.ndarray:
+    """(T, 1) loudness of each frame in units of 10 dB, the clip's level set first: all that a volume meter knows."""
+    return loudness(set_level(item.wave), len(item.exp))[:, None].astype(np.float64) / 10.0
 
 
 def stack_context(x: np.ndarray, reach: int = REACH) -> np.ndarray:
@@ -28,10 +36,17 @@ def stack_context(x: np.ndarray, reach: int = REACH) -> np.ndarray:
 
 
 class Ridge:
-    """Linear regression of the 64 expression coefficients on +-5 frames of MFCC; the penalty is chosen on validation speakers."""
+    """Linear regression of the 64 expression coefficients on +-5 frames of `features`; the penalty is chosen on validation speakers."""
 
-    def __init__(self, train: list[SpeechItem], val: list[SpeechItem], penalties=(1.0, 10.0, 100.0, 1000.0, 10_000.0)) -> None:
-        x = np.concatenate([stack_context(frame_mfcc(s)) for s in train])
+    def __init__(
+        self,
+        train: list[SpeechItem],
+        val: list[SpeechItem],
+        penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10_000.0),
+        features: Callable[[SpeechItem], np.ndarray] = frame_mfcc,
+    ) -> None:
+        self.features = features
+        x = np.concatenate([stack_context(features(s)) for s in train])
         y = np.concatenate([s.exp.numpy() for s in train]).astype(np.float64)
         self.mean = y.mean(0)
         self.scale = x[:, :-1].std(0) + 1e-6
@@ -45,7 +60,7 @@ class Ridge:
                 best, self.weights, self.penalty = error, weights, penalty
 
     def _apply(self, item: SpeechItem, weights: np.ndarray) -> np.ndarray:
-        x = stack_context(frame_mfcc(item))
+        x = stack_context(self.features(item))
         x[:, :-1] /= self.scale
         return x @ weights + self.mean
 

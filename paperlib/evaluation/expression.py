@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from paperlib import config
+from paperlib.corpus import synthetic
 from paperlib.corpus.banks import SpeechItem, speech_bank, speech_item
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
-from paperlib.evaluation.controls import Ridge
+from paperlib.evaluation.controls import Ridge, frame_loudness
 from paperlib.face3d.landmarks import lip_opening
 from paperlib.face3d.morphable_model import PARTS, default_model
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
@@ -60,7 +61,7 @@ def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
     teacher, card = checkpoints.load(name.replace("expression", "teacher"))
     face = neutral_face(card["config"]["size"])
     train, val = speech_bank(corpus, "train"), speech_bank(corpus, "val")
-    ridge = Ridge(train, val)
+    ridge, volume = Ridge(train, val), Ridge(train, val, features=frame_loudness)
     mean = torch.cat([s.exp for s in train]).mean(0)
 
     def ours(item: SpeechItem) -> torch.Tensor:
@@ -76,9 +77,20 @@ def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
         "full": ours,
         "mean_expression": lambda item: mean[None].expand(len(item.exp), -1),
         "ridge_mfcc": ridge.predict,
+        "loudness": volume.predict,
         "swapped_speech": swapped,
         "still_semantic_images": still_images,
+        "other_take": lambda item: other_take(corpus, item),
     }
+
+
+def other_take(corpus: Corpus, item: SpeechItem) -> torch.Tensor:
+    """(T, 64) truth of a second take: same speaker, style and speech, everything that speech does not decide drawn anew.
+
+    Two takes differ by the noise of both, so a predictor that knows all but the noise has the square root of their r (the ceiling).
+    """
+    said = synthetic.clip_speech(corpus.cfg, item.id)[0]
+    return torch.from_numpy(synthetic.expressions(corpus.cfg, item.id, len(item.exp), said, variant=1))
 
 
 def score(corpus: Corpus, clips: list, rows: dict) -> list[dict]:
