@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from paperlib.config import RendererConfig
 from paperlib.errors import check_shape
 
-FLOW_UNIT = 1 / 20  # the network speaks in twentieths of the image side (FlowNetS divides its flow by 20)
+FLOW_UNIT = 1 / 8  # one unit of output is an eighth of the image side: with FlowNetS' own 1/20 short trainings move half as far
 _MULTIPLE = (1, 2, 4, 8, 8, 16)  # channels of FlowNetS' six strided layers, in units of the first
 _KERNEL = (7, 5, 5, 3, 3, 3)
 _UP_MULTIPLE = {2: 1, 3: 2, 4: 4, 5: 8}  # channels of the transposed convolution that arrives at level l (size / 2**l)
@@ -94,7 +94,7 @@ class SFM(nn.Module):
             self.predict.append(nn.Conv2d(c_in, 2, 3, 1, 1, bias=False))
         for head in self.predict:
             with torch.no_grad():
-                head.weight.mul_(0.01)
+                head.weight.mul_(0.03)
 
     def forward(self, i3d: Tensor, ref: Tensor) -> Tensor:
         """I_3D and the reference I_r, both (B, 3, size, size) in [0, 1] -> backward flow (B, 2, size, size) in pixels."""

@@ -33,7 +33,7 @@ class RBFIN(nn.Module):
             if use_msaf
             else {}
         )
-        self.head = ColourAttention(widths[0], 9, copy=0, attention_bias=0.0)  # A_i starts at a half
+        self.head = ColourAttention(widths[0], 9, copy=0, attention_bias=0.0, hole=6)  # A_i starts near 1 in the hole
 
     def scales(self) -> dict[str, float]:
         """s of (22) at each fused scale, {"low": ..., "high": ...}; empty without MSAF."""

@@ -90,10 +90,11 @@ class ColourAttention(nn.Module):
     """The output layer: colour C (3 channels) and attention A (1), both sigmoid, from full-size features and the raw input images.
 
     Reading the raw images keeps the detail that narrow features lose. It starts near C = I_warp (`copy` is where I_warp's three
-    channels begin among the raw inputs) and A = sigmoid(`attention_bias`). The start is a choice; the paper does not give one.
+    channels begin among the raw inputs) and A = sigmoid(`attention_bias`), or, given where the cropped image's channels begin (`hole`),
+    near 1 where that image is black and 0.12 where it is mid-grey. The start is a choice; the paper does not give one.
     """
 
-    def __init__(self, features: int, raw: int, copy: int, attention_bias: float):
+    def __init__(self, features: int, raw: int, copy: int, attention_bias: float, hole: int | None = None):
         super().__init__()
         self.conv = nn.Conv2d(features + raw, 4, 3, 1, 1)
         with torch.no_grad():
@@ -101,6 +102,9 @@ class ColourAttention(nn.Module):
             self.conv.bias.copy_(torch.tensor([-2.0, -2.0, -2.0, attention_bias]))
             for colour in range(3):  # sigmoid(4 x - 2) has slope 1 at x = 0.5
                 self.conv.weight[colour, features + copy + colour, 1, 1] = 4.0
+            if hole is not None:  # logit 4 - 12 x mean of the cropped image
+                self.conv.bias[3] = 4.0
+                self.conv.weight[3, features + hole : features + hole + 3, 1, 1] = -4.0
 
     def forward(self, feature: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
         """feature (B, C, H, W), raw (B, raw, H, W) in [0, 1] -> C (B, 3, H, W), A (B, 1, H, W)."""

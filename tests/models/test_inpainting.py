@@ -27,7 +27,14 @@ def test_shapes_ranges_and_start():
     colour, attention = build()(*IMAGES, textures())
     assert colour.shape == (2, 3, 64, 64) and attention.shape == (2, 1, 64, 64)
     assert 0 < colour.min() and colour.max() < 1
-    assert (colour - IMAGES[0]).abs().mean() < 0.1 and 0.4 < attention.mean() < 0.6
+    assert (colour - IMAGES[0]).abs().mean() < 0.1  # C_i starts near I_warp
+
+
+def test_attention_starts_in_the_hole():
+    crop = torch.full((2, 3, 64, 64), 0.6)
+    crop[:, :, 32:, 16:48] = 0
+    attention = build()(IMAGES[0], IMAGES[1], crop, textures())[1]
+    assert attention[:, :, 33:, 17:47].mean() > 0.9 and attention[:, :, :30].mean() < 0.2
 
 
 @pytest.mark.parametrize("scales", [("low",), ("high",), ("low", "high")])
