@@ -169,11 +169,10 @@ def test_bilabial_actions_reduce_the_opening():
     assert gap(jawOpen=0.4) > 0.06 > gap(jawOpen=0.4, mouthClose=0.4)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_random_identities_do_not_turn_triangles_over(seed):
+def turned_triangles(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(count, F) bool: face-skin triangles of random people whose normal opposes the mean's; (F,) bool: eyelid, lip and nostril folds."""
     model = default_model()
-    people = torch.randn(20, 80, generator=torch.Generator().manual_seed(seed)).clamp(-2.5, 2.5)
-    verts = model.shape(people, torch.zeros(20, 64))
+    people = torch.randn(count, 80, generator=torch.Generator().manual_seed(seed)).clamp(-2.5, 2.5)
     faces = model.triangles[model.reconstruction_triangles]
 
     def normals(v):
@@ -181,5 +180,20 @@ def test_random_identities_do_not_turn_triangles_over(seed):
         n = torch.linalg.cross(corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0])
         return torch.nn.functional.normalize(n, dim=-1)
 
-    turned = (normals(verts) * normals(model.mean_shape[None])).sum(-1) < 0
-    assert turned.float().mean() < 0.01
+    turned = (normals(model.shape(people, torch.zeros(count, 64))) * normals(model.mean_shape[None])).sum(-1) < 0
+    centre, points = model.mean_shape[faces].mean(1), model.mean_shape[model.landmark_index]
+    folds = torch.zeros(len(faces), dtype=torch.bool)
+    for group, reach in ((lm.EYES, 0.15), (lm.MOUTH, 0.10), (range(30, 36), 0.12)):
+        folds |= torch.cdist(centre, points[list(group)]).min(1).values < reach
+    return turned, folds
+
+
+def test_turned_triangles_are_few_in_every_person_and_stay_in_the_folds():
+    turned, folds = turned_triangles(60, seed=99)
+    assert turned.float().mean(1).max() < 0.03  # the worst person, not the average one
+    assert turned[:, ~folds].sum(1).max() <= 10  # of about 2,400 outside the folds
+
+
+@pytest.mark.xfail(strict=True, reason="known: about a third of random people fold some triangles at eyelids, lips or nostrils")
+def test_no_triangle_turns_over():
+    assert not turned_triangles(60, seed=99)[0].any()
