@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -155,11 +155,13 @@ def run_all(
     *,
     required: Iterable[str] = (),
     embed_video: bool = False,
-    prepare: Any = None,
+    prepare: Callable[[Any], Any] | None = None,
+    before: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Execute the sources in order into `target`, printing progress. Every parameter is checked before the first notebook runs.
 
-    required: names that at least one of the notebooks must declare. prepare: optional function applied to each converted notebook.
+    required: names that at least one of the notebooks must declare. prepare: applied to each converted notebook.
+    before: called once, after every check of the input and before the first notebook.
     """
     books = [(p, convert(p)) for p in paths_]
     declared = set().union(*(declared_parameters(nb) for _, nb in books))
@@ -168,6 +170,8 @@ def run_all(
             known = ", ".join(sorted(declared))
             raise InputError(f"no parameter {name!r} in {', '.join(p.stem for p in paths_)}; declared: {known}")
     plans = [(p, nb, choose_parameters(p, nb, given)) for p, nb in books]
+    if before:
+        before()
     outcomes = []
     for i, (path, nb, parameters) in enumerate(plans, 1):
         nb = prepare(nb) if prepare else nb
@@ -203,10 +207,12 @@ def reproduce(
     *,
     folder: Path | None = None,
     build: Path | None = None,
+    before: Callable[[], object] | None = None,
 ) -> int:
     """Execute the book under `profile` into build/<profile>/{notebooks,html,results,figures} and index.html; 0, or 1 when a cell failed.
 
-    Raises InputError for an unknown profile, notebook or parameter, before anything is written.
+    Raises InputError for an unknown profile, notebook or parameter, before anything is written. `before` is called after those
+    checks (the command line builds the corpus there).
     """
     from paperlib import book_html
 
@@ -215,7 +221,7 @@ def reproduce(
     given = {"PROFILE": profile, **({} if seed is None else {"SEED": seed}), **asked}
     chosen = sources(only, folder)
     root = build or paths.build_dir(profile)
-    outcomes = run_all(chosen, root / "notebooks", given, required=asked, embed_video=True)
+    outcomes = run_all(chosen, root / "notebooks", given, required=asked, embed_video=True, before=before)
     for sub in ("html", "results", "figures"):
         (root / sub).mkdir(parents=True, exist_ok=True)
     for o in outcomes:

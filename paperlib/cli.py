@@ -100,13 +100,14 @@ def _load(args: argparse.Namespace):
 
     from paperlib.config import load_profile
 
-    return dataclasses.replace(load_profile(args.profile), seed=getattr(args, "seed", 0))
+    return dataclasses.replace(load_profile(args.profile), seed=getattr(args, "seed", None) or 0)
 
 
 def _reproduce(args: argparse.Namespace) -> int:
     from paperlib.book import reproduce
 
-    return reproduce(args.profile, _chosen(args), args.parameter, args.seed)
+    only = _chosen(args)
+    return reproduce(args.profile, only, args.parameter, args.seed, before=None if only else lambda: _prepare(args))
 
 
 def _dub(args: argparse.Namespace) -> int:

@@ -152,7 +152,8 @@ _SMOKE = Profile(
     sync=SyncConfig(size=32, width=8, embed=32, steps=20, batch=8),
     teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
     expression=ExpressionConfig(
-        audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, lstm_hidden=32, window=15, steps=60, batch=4
+        audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, lstm_hidden=32,
+        window=15, steps=60, batch=4,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     renderer=RendererConfig(

@@ -57,8 +57,9 @@ def interval_fields(interval: Any) -> dict:
 def git_commit() -> str:
     """Short commit of the working tree, with `+` when files differ from it; "unknown" outside a checkout."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        run = {"cwd": paths.ROOT, "capture_output": True, "text": True, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], **run).stdout.strip()
+        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], **run).stdout.strip()
         return commit + ("+" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

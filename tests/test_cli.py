@@ -51,9 +51,11 @@ def test_arguments_reach_the_runner(monkeypatch):
     import paperlib.book
 
     seen = {}
-    monkeypatch.setattr(paperlib.book, "reproduce", lambda *a: seen.update(args=a) or 0)
+    monkeypatch.setattr(paperlib.book, "reproduce", lambda *a, before: seen.update(args=a, before=before) or 0)
     assert cli.main(["reproduce", "--profile", "smoke", "--only", "01,02", "--only", "05", "-p", "A=1", "--seed", "4"]) == 0
-    assert seen["args"] == ("smoke", ["01", "02", "05"], ["A=1"], 4)
+    assert seen["args"] == ("smoke", ["01", "02", "05"], ["A=1"], 4) and seen["before"] is None
+    assert cli.main(["reproduce"]) == 0
+    assert seen["args"] == ("classroom", [], [], None) and callable(seen["before"])  # the whole book: its corpus is built first
 
 
 def test_training_gets_profile_and_seed(monkeypatch):

@@ -61,7 +61,8 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
                 rows.append(
                     Row("figure7", name, kind, value, data=f"embedded cross-dub {scope}", motion=corpus.cfg.motion,
                         beta="predicted", track="cross-dub", region="frame",
-                        **(interval_fields(r) | {"n": r.n, "failed": int((~good).sum())}), protocol="n counts frames; block bootstrap over frames")
+                        **(interval_fields(r) | {"n": r.n, "failed": int((~good).sum())}),
+                        protocol="n counts frames; block bootstrap over frames")
                 )  # fmt: skip
     header = provenance(
         "paperlib evaluate figure7", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,

@@ -210,7 +210,7 @@ def _silence_around(wave: np.ndarray, before: int, total: int) -> np.ndarray:
 
 
 def mfcc_windows(wave: np.ndarray, n_frames: int) -> np.ndarray:
-    """One MFCC window a video frame: (T, 13, 28) float32, 280 ms centred exactly on (t + 0.5)/25 s.
+    """A of eq. (3), one MFCC window a video frame: (T, 13, 28) float32, 280 ms centred exactly on (t + 0.5)/25 s.
 
     Frame t holds the columns 4t - 12 .. 4t + 15 of `mfcc`. Beyond the wave's ends there is silence; a wave longer than
     `n_frames` frames is used up to half a window past the last one.
