@@ -8,6 +8,7 @@ inpainted picture is used afterwards.
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 
@@ -42,7 +43,6 @@ def adapt_renderer(
     Deterministic by `seed`.
     """
     from paperlib.face3d.face_renderer import render_i3d
-    from paperlib.training.expression import flat_then_cosine
     from paperlib.training.stages import Judges, Phase, objectives, validation_error
 
     net = copy.deepcopy(stages.renderer)
@@ -65,7 +65,7 @@ def adapt_renderer(
     for step in range(steps):
         tell("adapt", step, steps)
         for group in optimiser.param_groups:
-            group["lr"] = lr * flat_then_cosine(step / max(1, steps), flat=0.5)
+            group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         batch = draw(torch.randint(len(frames), (min(ADAPT_BATCH, len(frames)),), generator=generator))
         loss, _ = objectives(net.cfg, judges, net(batch.i3d, batch.ref, batch.crop, phase.stage), batch, None, phase)
         optimiser.zero_grad()
