@@ -93,3 +93,21 @@ def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(2, 3) least-squares affine map of points (N, 2) onto points (N, 2)."""
     x = np.concatenate([source, np.ones((len(source), 1))], 1)
     return np.linalg.lstsq(x, target, rcond=None)[0].T
+
+
+def outline_leak(outlines: list[np.ndarray], openings: list[np.ndarray], folds: int = 4, penalty: float = 1.0) -> float:
+    """How well a mask's outline tells the lip opening: Pearson r of a ridge regression on clips it has not seen (PROTOCOL rule 3).
+
+    outlines: per clip (T, P, 2) px; openings: per clip (T,). Each clip is centred on its own mean, so that who speaks does not count;
+    a mask that follows the jaw gives a large r, one posed by the rigid head alone about 0.
+    """
+    x = [o.reshape(len(o), -1) - o.reshape(len(o), -1).mean(0) for o in outlines]
+    y = [v - v.mean() for v in openings]
+    predicted = []
+    for fold in range(folds):
+        seen = [i for i in range(len(x)) if i % folds != fold]
+        a, b = np.concatenate([x[i] for i in seen]), np.concatenate([y[i] for i in seen])
+        weights = np.linalg.solve(a.T @ a + penalty * np.eye(a.shape[1]), a.T @ b)
+        predicted += [(i, x[i] @ weights) for i in range(len(x)) if i % folds == fold]
+    order = [p for _, p in sorted(predicted, key=lambda pair: pair[0])]
+    return float(np.corrcoef(np.concatenate(order), np.concatenate(y))[0, 1])
