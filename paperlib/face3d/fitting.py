@@ -21,8 +21,10 @@ from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, SH, TEX, TRAN
 from paperlib.face3d.face_renderer import OCCLUSION_TOLERANCE, posed_verts
 
 MIN_POINTS = 12  # a frame with fewer finite landmarks counts as missed
-POSE_SD = np.array([1.0, 1.0, 1.0, 4.0, 4.0, 4.0])  # wide priors: angles [rad], trans [10 cm]
-POSE_WALK_SD = 0.05  # change of each of them from frame to frame when smoothing
+POSE_SD = np.array([1.0, 1.0, 1.0, 4.0, 4.0])  # wide priors: angles [rad], sideways and upward trans [10 cm]
+HEAD_SIZE_SD = 0.1  # a picture cannot tell a small head from a distant one: the mean head's size decides, to about 1 per cent
+# (a looser prior lets landmark noise win: near and small, the same expressions move the picture more; seen on known truth)
+POSE_WALK_SD = 0.1  # change of each of them from frame to frame when smoothing: up to a fast turn of the head
 OFFSET_SD, JAW_OFFSET_SD, LIPS_OFFSET_SD = 0.015, 0.03, 0.008  # 1.5, 3, 0.8 mm: between a detector's and the mesh's landmarks
 HUBER = 3.0  # residuals beyond this many noise units count linearly: a wrong landmark does not bend the face
 JAW, LIPS, INNER_LIPS = np.arange(17), np.arange(48, 68), np.arange(60, 68)
@@ -153,7 +155,7 @@ def fit_landmarks(
     steps: int = 10,
     shared_identity: bool = True,
     smooth: float = 0.85,
-    noise: float = 0.7,
+    noise: float = 1.0,
     offset: float = 1.0,
 ) -> torch.Tensor:
     """Identity, expression and pose of a clip from its landmarks.
@@ -183,7 +185,7 @@ def fit_landmarks(
     frames = np.zeros((len(seen), 70))
     frames[:, 64:] = initial_pose(points.mean, target, size, start)
     shared = np.zeros((1 if shared_identity else len(seen), points.shared.shape[2]))
-    prior = _chain_prior(np.diff(seen), smooth)
+    prior = _chain_prior(np.diff(seen), smooth, frames[:, 69])
     sigma, last = noise * size / camera.IMAGE, np.inf
     for step in range(steps):
         pose_only = step < 3  # from the mean face first
@@ -194,24 +196,29 @@ def fit_landmarks(
     return _fill(seen, len(given), shared[:, :80], frames)
 
 
-def _chain_prior(gaps: np.ndarray, smooth: float) -> tuple[np.ndarray, np.ndarray]:
-    """Precision of the frames' unknowns over time: diagonal (T, 70) and links (T - 1, 70), the negated off-diagonal.
+def _chain_prior(gaps: np.ndarray, smooth: float, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian prior of the frames' unknowns x over time, exp(-(x'Qx - 2 x'b) / 2).
 
-    Expression is autoregressive with unit variance, so a steady expression is cheap and any single frame keeps the prior N(0, 1):
-    frames g apart correlate by smooth^g. Pose has wide independent priors and a random walk.
+    Expression is autoregressive with unit variance: a steady expression is cheap, any single frame keeps the prior N(0, 1), and
+    frames g apart correlate by smooth^g. Pose has wide priors and a random walk; the clip as a whole, not each frame, is held
+    near the depths (T,) at which the mean head would have the size seen.
+
+    Returns:
+        Q's diagonal (T, 70), its links (T - 1, 70), the negated off-diagonal, and b (T, 70).
     """
     rho = smooth ** gaps[:, None].astype(np.float64)
     slack = 1 / (1 - rho**2)
-    diagonal, links = np.ones((len(gaps) + 1, 70)), np.zeros((len(gaps), 70))
+    diagonal, links, linear = np.ones((len(depth), 70)), np.zeros((len(gaps), 70)), np.zeros((len(depth), 70))
     links[:, :64] = rho * slack
     diagonal[1:, :64] += rho**2 * slack
     diagonal[:-1, :64] += rho**2 * slack
-    diagonal[:, 64:] = POSE_SD**-2.0
+    diagonal[:, 64:69], diagonal[:, 69] = POSE_SD**-2.0, HEAD_SIZE_SD**-2.0 / len(depth)
+    linear[:, 69] = diagonal[:, 69] * depth
     if smooth > 0:
         links[:, 64:] = POSE_WALK_SD**-2.0 / gaps[:, None]
         diagonal[1:, 64:] += links[:, 64:]
         diagonal[:-1, 64:] += links[:, 64:]
-    return diagonal, links
+    return diagonal, links, linear
 
 
 def _gauss_newton(points, shared, frames, target, finite, prior, sigma, size, pose_only):
@@ -225,11 +232,11 @@ def _gauss_newton(points, shared, frames, target, finite, prior, sigma, size, po
     scale = np.sqrt(trust).repeat(2, 1)[..., None]
     j, k = by_frame.reshape(n, 136, 70) * scale / sigma, by_shared.reshape(n, 136, m) * scale / sigma
     e = error.reshape(n, 136, 1) * scale
-    diagonal, links = prior
-    pull = -diagonal * frames
+    diagonal, links, linear = prior
+    pull = linear - diagonal * frames
     pull[1:] += links * frames[:-1]
     pull[:-1] += links * frames[1:]
-    cost = (trust * reach**2).sum() - (frames * pull).sum() + (shared**2).sum()
+    cost = (trust * reach**2).sum() - (frames * (pull + linear)).sum() + (shared**2).sum()
     if pose_only:
         j, diagonal, pull, links = j[..., 64:], diagonal[:, 64:], pull[:, 64:], links[:, 64:]
     elif len(shared) > 1:  # each frame has its own: they join its unknowns
@@ -263,7 +270,7 @@ def _fill(seen: np.ndarray, total: int, id_coeff: np.ndarray, frames: np.ndarray
 
 @torch.no_grad()
 def fit_appearance(
-    model, coeffs: torch.Tensor, frames: np.ndarray, n_frames: int = 8, steps: int = 10, noise: float = 0.05, max_samples: int = 12_000
+    model, coeffs: torch.Tensor, frames: np.ndarray, n_frames: int = 8, steps: int = 10, noise: float = 0.05, max_samples: int = 6_000
 ) -> torch.Tensor:
     """Skin texture and light of a clip, given its geometry: Gauss-Newton on the colours of visible skin vertices.
 

@@ -76,6 +76,16 @@ def test_chain_solver_matches_dense():
     np.testing.assert_allclose(fitting._solve_chain(blocks, links, right), expected, atol=1e-12)
 
 
+def test_expression_prior_is_autoregressive():
+    gaps = np.array([1, 1, 3, 1])
+    diagonal, links, _ = fitting._chain_prior(gaps, 0.8, np.zeros(5))
+    precision = np.diag(diagonal[:, 0]) - np.diag(links[:, 0], 1) - np.diag(links[:, 0], -1)
+    times = np.concatenate([[0], gaps.cumsum()])
+    np.testing.assert_allclose(np.linalg.inv(precision), 0.8 ** np.abs(times[:, None] - times), atol=1e-12)
+    diagonal, links, _ = fitting._chain_prior(gaps, 0.0, np.zeros(5))
+    assert (diagonal[:, :64] == 1).all() and (links == 0).all()
+
+
 def test_initial_pose_is_near_from_any_side(model):
     coeffs = torch.zeros(9, 257)
     coeffs[:, ANGLES] = torch.tensor([[x, y, z] for x in (-0.5, 0.1, 0.5) for y, z in ((-1.0, 0.3), (0.0, 0.0), (1.2, -2.0))])
@@ -204,6 +214,32 @@ def test_known_truth_on_the_shipped_model(real, seed):
 
 
 @needs_model
+def test_a_long_noisy_clip_keeps_the_head_in_its_place(real):
+    # many frames of noise must not pull the fit to a small, near, extreme head
+    t = torch.arange(75) / 25
+    coeffs = real_coeffs(1, 7).repeat(75, 1)
+    phases = torch.rand(70, generator=torch.Generator().manual_seed(0)) * 6.283
+    coeffs[:, EXP] = torch.sin(6.283 * 1.5 * t[:, None] + phases[:64])
+    coeffs[:, ANGLES] = 0.2 * torch.sin(6.283 * 0.4 * t[:, None] + phases[64:67])
+    lmk = fr.landmarks2d(real, coeffs, 224)
+    fitted = fitting.fit_landmarks(real, lmk + torch.randn(lmk.shape, generator=torch.Generator().manual_seed(1)), 224)
+    again = fr.landmarks2d(real, fitted, 224)
+    assert (fitted[:, 256] - coeffs[:, 256]).abs().max() < 1.0 and fitted[0, ID].square().mean().sqrt() < 1.2
+    assert (again - lmk).norm(dim=-1).median() < 1.5 and degrees_between(fitted[:, ANGLES], coeffs[:, ANGLES]).median() < 2
+    assert np.corrcoef(lip_opening(again).numpy(), lip_opening(lmk).numpy())[0, 1] > 0.97
+
+
+@needs_model
+def test_a_detectors_own_idea_of_landmarks_is_no_proof_of_identity(real):
+    coeffs = real_coeffs(24, 6)
+    shift = torch.randn(1, 68, 2, generator=torch.Generator().manual_seed(0))  # pixels, about 1 mm, the same in every frame
+    lmk = fr.landmarks2d(real, coeffs, 224) + shift
+    fits = [fitting.fit_landmarks(real, lmk, 224, smooth=0.0, offset=offset) for offset in (0.0, 1.0)]
+    error = [(fitted[0, ID] - coeffs[0, ID]).square().mean().sqrt() for fitted in fits]
+    assert error[1] < 1.0 and error[1] < 0.6 * error[0]
+
+
+@needs_model
 def test_appearance_on_the_shipped_model(real):
     coeffs = real_coeffs(6, 4)
     truth = fr.render(real, coeffs, 128, supersample=2).image
@@ -215,3 +251,27 @@ def test_appearance_on_the_shipped_model(real):
     on = target.sum(1) > 0
     error = [(fr.render_i3d(real, c, 128) - target).abs().mean(1)[on].mean() for c in (blank, fitted)]
     assert error[1] < 0.02 and error[1] < 0.5 * error[0]
+
+
+@needs_model
+@pytest.mark.assets
+def test_a_real_clip(real):
+    clip = paths.ROOT.parent / "shared/assets/grid/s1/pbio4n.mpg"
+    if not clip.is_file():
+        pytest.skip("the real clips are not beside the checkout")
+    from paperlib.media import cropping, detection, video
+
+    frames = video.read_video(clip, max_frames=15).frames
+    found = detection.detect(frames, backend="dlib").lmk
+    boxes = cropping.aligned_boxes(found, real.mean_shape[real.landmark_index].numpy())
+    lmk = cropping.to_crop(found, boxes, 224)
+    fitted = fitting.fit_landmarks(real, lmk, 224)
+    again = fr.landmarks2d(real, fitted, 224).numpy()
+    assert np.nanmedian(np.linalg.norm(again - lmk, axis=-1)[:, 17:]) < 2
+    assert fitted[0, ID].square().mean().sqrt() < 1.2 and fitted[:, EXP].abs().max() < 4  # a plausible face
+    assert fitted[:, TRANS].abs().max() < 0.6 and fitted[:, ANGLES].abs().max() < 0.5  # as the crop was made
+    crops = np.asarray(cropping.crop_frames(frames, boxes, 224))
+    painted = fitting.fit_appearance(real, fitted, crops, n_frames=3)
+    drawn = fr.render_i3d(real, painted[:1], 224)[0].permute(1, 2, 0).numpy()
+    skin = drawn.sum(-1) > 0
+    assert np.abs(drawn - crops[0] / 255.0)[skin].mean() < 0.12
