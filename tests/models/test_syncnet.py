@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from paperlib.config import PROFILES
-from paperlib.models.syncnet import SyncNet, sync_loss, sync_scores
+from paperlib.models.syncnet import SyncNet, sync_contrastive_loss, sync_loss, sync_scores
 
 
 def scores_by_hand(lip, speech, vshift, masked):
@@ -79,6 +79,18 @@ def test_loss_values():
     want = -(np.log(0.6) + np.log(0.4)) / 2
     assert sync_loss(lip, speech, torch.tensor([1.0, 0.0])).item() == pytest.approx(want, rel=1e-5)
     assert sync_loss(lip, lip, torch.ones(2)).item() < 1e-4
+
+
+def test_contrastive_loss_equals_a_loop():
+    rng = np.random.default_rng(0)
+    lip, speech = rng.normal(size=(2, 3, 4, 5))
+    total = 0.0
+    for clip in range(3):
+        cosine = np.array([[a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in speech[clip]] for a in lip[clip]])
+        for table in (7 * cosine, 7 * cosine.T):
+            total += sum(np.log(np.exp(row).sum()) - row[m] for m, row in enumerate(table))
+    got = sync_contrastive_loss(torch.from_numpy(lip), torch.from_numpy(speech), scale=7.0)
+    assert got.item() == pytest.approx(total / (2 * 3 * 4))
 
 
 @pytest.mark.parametrize("name", ["smoke", "classroom", "paper"])
