@@ -5,9 +5,9 @@ Detect and track -> crops aligned to the model's camera -> fit coefficients -> s
 in memory; only crops at the networks' size are.
 
 Decisions: the predicted expression replaces the whole fitted one in I_3D, eyes and brows too: outside the mask the clip's own
-pixels stay, so its blinks stay as they are. The mask is posed by the rigid head and a neutral mouth (PROTOCOL rule 3). Frames in which
-no face is found pass through. When the speech is longer than the video and `length="speech"`, the video plays forwards and
-backwards in turn.
+pixels stay, so its blinks stay as they are. The mask is posed by the rigid head and a neutral mouth (PROTOCOL rule 3). Frames in
+which no face is found, or a hand hides the mouth, pass through; the paint fades over FADE frames beside them. When the speech is
+longer than the video and `length="speech"`, the video plays forwards and backwards in turn.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LENGTHS = ("video", "speech")
 KEYFRAMES = 160  # crops kept for references, colours and adaptation, evenly spread over the frames with a face
 REFERENCE_GAP = 1.0  # seconds between a frame and its reference, where the clip is long enough (PROTOCOL rule 3)
 BATCH = 8
+FADE = 4  # frames over which the paint fades beside frames that pass through
 ADAPT_STEPS = 120
 
 Progress = Callable[[str, int, int], None]
@@ -69,12 +70,16 @@ class DubReport:
 
 @dataclass
 class Track:
-    """The clip as the networks see it: boxes (T,4), coeffs (T,257), masks (T,1,S,S), found (T,) bool, times (T,) s, sorted key crops."""
+    """The clip as the networks see it: boxes (T,4), coeffs (T,257), masks (T,1,S,S), times (T,) s, crops of the key frames.
+
+    found (T,): a face is there; usable (T,): and its mouth can be seen.
+    """
 
     boxes: np.ndarray
     coeffs: torch.Tensor
     masks: np.ndarray
     found: np.ndarray
+    usable: np.ndarray
     times: np.ndarray
     key_index: np.ndarray
     key_crops: np.ndarray
@@ -132,10 +137,12 @@ def dub(
     counted = _counted(frames, "render and write", len(order), tell)
     notes += video.write_video(out_path, counted, info.fps, wave, metadata=tags, times=None if even else clip_times)
     seconds["render and write"] = clock.lap()
-    found = int(track.found[order].sum())
+    found, used = int(track.found[order].sum()), int(track.usable[order].sum())
     if found < len(order):
         notes.append(f"{len(order) - found} of {len(order)} frames have no face and are unchanged")
-    return DubReport(len(order), found, len(order) - found, seconds, notes, metadata, losses)
+    if used < found:
+        notes.append(f"in {found - used} of {len(order)} frames something hides the mouth; they are unchanged")
+    return DubReport(len(order), found, len(order) - used, seconds, notes, metadata, losses)
 
 
 class _Clock:
@@ -165,11 +172,16 @@ def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
     found = detection.detect(_counted(video.iter_frames(path), "find the face", len(times), tell))
     if not found.found.any():
         raise InputError(f"{path}: no face found in any of its {len(times)} frames; use a clip with one clearly visible face")
+    usable = found.found & ~found.covered
+    if not usable.any():  # nothing to compare with: trust what there is
+        usable = found.found
     model, size = stages.model, stages.size
-    rest = model.mean_shape[model.landmark_index].numpy()
-    boxes = cropping.aligned_boxes(found.lmk, rest)
-    coeffs = fitting.fit_landmarks(model, cropping.to_crop(found.lmk, boxes, size), size)
-    index = np.flatnonzero(found.found)
+    boxes = cropping.aligned_boxes(found.lmk, model.mean_shape[model.landmark_index].numpy())
+    lmk = cropping.to_crop(found.lmk, boxes, size)
+    hidden = np.flatnonzero(~usable)
+    lmk[hidden[:, None], [*range(3, 14), *range(48, 68)]] = np.nan  # guesses: the head's pose comes from the upper face alone
+    coeffs = fitting.fit_landmarks(model, lmk, size)
+    index = np.flatnonzero(usable)
     index = index[np.unique(np.linspace(0, len(index) - 1, min(KEYFRAMES, len(index))).round().astype(int))]
     wanted = set(index.tolist())
     stream = enumerate(video.iter_frames(path, stop=int(index[-1]) + 1))
@@ -180,7 +192,7 @@ def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
     with torch.no_grad():
         neutral = face_renderer.landmarks2d(model, with_exp(coeffs, 0), size).numpy()
     masks = cropping.mouth_mask(neutral, size)
-    return Track(boxes, coeffs, masks, found.found, times, index, crops, found.backend, notes + found.notes)
+    return Track(boxes, coeffs, masks, found.found, usable, times, index, crops, found.backend, notes + found.notes)
 
 
 @torch.no_grad()
@@ -205,17 +217,19 @@ def predict_expression(wave: np.ndarray, middles: np.ndarray, stages: DubStages)
     return torch.from_numpy((exp[low] * (1 - part) + exp[high] * part).astype(np.float32))
 
 
-def choose_references(track: Track) -> tuple[int, int]:
+def choose_references(track: Track, model) -> tuple[int, int]:
     """Two rows of the key crops: a good reference for most frames, and one at least REFERENCE_GAP away for the frames near the first.
 
     Good: the head near its median pose, the lips as open as at the clip's upper quartile (teeth to copy from).
     """
-    from paperlib.face3d.coefficients import ANGLES, EXP
+    from paperlib.face3d.coefficients import ANGLES
+    from paperlib.face3d.face_renderer import landmarks2d
+    from paperlib.face3d.landmarks import lip_opening
 
     rows = track.coeffs[track.key_index]
     turn = (rows[:, ANGLES] - rows[:, ANGLES].median(0).values).norm(dim=1)
-    strong = rows[:, EXP].norm(dim=1)
-    cost = turn / 0.1 + (strong - strong.quantile(0.75)).abs() / (strong.std(unbiased=False) + 1e-6)
+    opening = lip_opening(landmarks2d(model, rows, 1))
+    cost = turn / 0.1 + (opening - opening.quantile(0.75)).abs() / (opening.std(unbiased=False) + 1e-6)
     first = int(cost.argmin())
     when = torch.from_numpy(track.times[track.key_index])
     far = (when - when[first]).abs()
@@ -223,13 +237,26 @@ def choose_references(track: Track) -> tuple[int, int]:
     return first, int(torch.where(enough, cost, torch.inf).argmin())
 
 
-def reference_rows(track: Track, frames: np.ndarray) -> np.ndarray:
+def reference_rows(track: Track, model, frames: np.ndarray) -> np.ndarray:
     """For each source frame, the row of `track.key_crops` that is its reference: the first choice unless that is too near in time."""
-    first, second = choose_references(track)
+    first, second = choose_references(track, model)
     when = track.times[track.key_index]
     near_first = np.abs(track.times[frames] - when[first])
     near_second = np.abs(track.times[frames] - when[second])
     return np.where((near_first >= REFERENCE_GAP) | (near_first >= near_second), first, second)
+
+
+def fade(usable: np.ndarray) -> np.ndarray:
+    """Weight (T,) of the paint: 0 on frames that pass through, rising to 1 over FADE frames beside them; 1 at the clip's ends.
+
+    >>> fade(np.array([True, True, True, False, True, True, True, True, True])).tolist()
+    [0.75, 0.5, 0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+    hidden = np.flatnonzero(~usable)
+    if not len(hidden):
+        return np.ones(len(usable), np.float32)
+    away = np.abs(np.arange(len(usable))[:, None] - hidden).min(1)
+    return np.minimum(1, away / FADE).astype(np.float32)
 
 
 @torch.no_grad()
@@ -242,14 +269,14 @@ def compose(
     from paperlib.media import cropping
 
     renderer.eval()
-    soft = cropping.soft_mask(track.masks, stages.size / 48)
-    references = reference_rows(track, order)
+    soft = cropping.soft_mask(track.masks, stages.size / 48) * fade(track.usable)[:, None, None, None]
+    references = reference_rows(track, stages.model, order)
     stream = source_frames(path, order)
     for start in range(0, len(order), BATCH):
         rows = np.arange(start, min(start + BATCH, len(order)))
         source = order[rows]
         frames = [next(stream) for _ in rows]
-        use = np.flatnonzero(track.found[source])
+        use = np.flatnonzero(track.usable[source])
         if len(use):
             picked = source[use]
             crops = np.stack([cropping.crop_frame(frames[i], track.boxes[source[i]], stages.size) for i in use])

@@ -92,7 +92,7 @@ def test_outside_the_mask_and_the_mark_no_pixel_changes(clip, stages, track):
         region = cropping.paste_region(track.masks[t, 0], track.boxes[t], source[t].shape)
         np.testing.assert_array_equal(plain[t][~region], source[t][~region])
         if track.found[t]:
-            assert (plain[t][region] != source[t][region]).mean() > 0.3  # inside, the untrained networks' picture is there
+            assert (plain[t][region] != source[t][region]).mean() > 0.25  # inside, the untrained networks' picture is there
         else:
             np.testing.assert_array_equal(plain[t], source[t])
         x0, y0, x1, y1 = dubbing_frames.mark_box(source[t].shape)
@@ -186,8 +186,9 @@ def test_references_are_a_second_away(stages):
     coeffs = torch.zeros(n, 257)
     coeffs[:, 80:144] = torch.randn(n, 64, generator=torch.Generator().manual_seed(0))
     key = np.arange(0, n, 2)
-    track = dubbing.Track(None, coeffs, None, np.ones(n, bool), np.arange(n) / 25, key, np.zeros((50, 8, 8, 3), np.uint8), "dlib", [])
-    rows = dubbing.reference_rows(track, np.arange(n))
+    everywhere, crops = np.ones(n, bool), np.zeros((50, 8, 8, 3), np.uint8)
+    track = dubbing.Track(None, coeffs, None, everywhere, everywhere, np.arange(n) / 25, key, crops, "dlib", [])
+    rows = dubbing.reference_rows(track, stages.model, np.arange(n))
     assert len(set(rows.tolist())) == 2
     apart = np.abs(track.times[key[rows]] - track.times)
     assert (apart >= 1.0).all()

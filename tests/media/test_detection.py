@@ -113,6 +113,20 @@ def test_half_pixel_convention():
     np.testing.assert_allclose(back, (50.5, 40.5), atol=0.05)
 
 
+def test_a_covered_mouth_is_noticed(face, points):
+    """A skin-coloured patch over the mouth for part of the clip; without it no frame is suspected."""
+    covered = face.copy()
+    x0, y0, x1, y1 = (int(v) for v in (*points[48:60].min(0) - 8, *points[48:60].max(0) + 14))
+    covered[y0:y1, x0:x1] = face[int(points[29, 1]), int(points[29, 0])]
+    clean = detection.detect([face] * 20, "dlib")
+    assert not clean.covered.any() and clean.lip_contrast.min() > detection.CONTRAST_MIN
+    mixed = detection.detect([face] * 20 + [covered] * 12, "dlib")
+    assert mixed.found.all()
+    np.testing.assert_array_equal(mixed.covered[:18], np.zeros(18))
+    np.testing.assert_array_equal(mixed.covered[24:], np.ones(8))
+    assert not detection.detect([covered] * 3, "dlib").covered.any()  # too short to say
+
+
 def test_smooth_keeps_gaps_and_lines():
     t = np.arange(20, dtype=np.float32)
     lmk = np.broadcast_to(t[:, None, None], (20, 68, 2)).copy()
