@@ -225,3 +225,18 @@ def test_sanitiser_file_is_parsed_rule_by_rule():
     assert len(parsed) == text.count("regex:") == 2
     assert re.sub(parsed[0][0], parsed[0][1], "<f at 0x7f00ab>") == "<f at ADDRESS>"
     assert re.sub(parsed[1][0], parsed[1][1], "<Figure size 700x320 with 1 Axes>") == "FIGURE"
+
+
+def test_small_png_keeps_size_and_nearly_the_colours():
+    import base64
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    smooth = np.linspace(0, 255, 64)[:, None, None] * np.array([1.0, 0.8, 0.6]) + np.zeros((64, 80, 3))
+    out = io.BytesIO()
+    Image.fromarray(smooth.astype(np.uint8)).convert("RGBA").save(out, "PNG")
+    small = Image.open(io.BytesIO(base64.b64decode(book_editions.small_png(base64.b64encode(out.getvalue()).decode()))))
+    assert small.mode == "P" and small.size == (80, 64)
+    assert np.abs(np.asarray(small.convert("RGB")).astype(float) - smooth).max() < 8
