@@ -39,9 +39,9 @@ class SyncConfig:
     size: int = 48  # mouth crops are resized to size x size
     width: int = 16  # channels of the first layer
     embed: int = 128
-    steps: int = 1500
+    steps: int = 1400
     batch: int = 32
-    lr: float = 1e-3
+    lr: float = 3e-4
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class TeacherConfig:
 
     size: int = 48  # Wav2Lip's own is 96
     width: int = 12  # channels of the first layer (Wav2Lip: 16)
-    steps: int = 1500
+    steps: int = 2200
     batch: int = 16
-    lr: float = 5e-4
+    lr: float = 7e-4
     sync_weight: float = 0.03  # Wav2Lip's weight of the sync loss, once it is switched on
     sync_from: float = 0.6  # share of the steps after which the sync loss is added
 
@@ -81,7 +81,7 @@ class FlowConfig:
     """Small optical-flow network C of (27), trained on the corpus's true flow."""
 
     width: int = 12
-    steps: int = 1200
+    steps: int = 500
     batch: int = 8
     lr: float = 1e-3
 
@@ -109,10 +109,10 @@ class RendererConfig:
     critic_base: int = 16
     critic_every: int = 1  # critic steps per generator step
     batch: int = 4  # the paper: 2
-    lr: float = 4e-4  # the paper: 1e-4, over days
-    steps_warm: int = 800  # SFM and TMN alone
-    steps_joint1: int = 1600  # joint, eps 0.1
-    steps_joint2: int = 1600  # joint, eps 0.2
+    lr: float = 6e-4  # the paper: 1e-4, over days
+    steps_warm: int = 500  # SFM and TMN alone
+    steps_joint1: int = 900  # joint, eps 0.1
+    steps_joint2: int = 1200  # joint, eps 0.2
     l_ssim: float = 0.5
     l_p: float = 0.05
     l_style: float = 5.0
