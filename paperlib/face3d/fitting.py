@@ -4,8 +4,8 @@ The paper takes its 257 coefficients from the network of Deng et al. 2019, whose
 classical answer, maximum a posteriori: unit Gaussian priors on identity and expression, identity shared by the clip,
 expression a first-order autoregressive process over the frames. Landmark detectors do not mean exactly our mesh's vertices, and
 that error is the same in every frame, so the clip also shares one unknown offset per landmark: without it many frames would
-seem to prove an extreme identity. The whole clip is one Gauss-Newton problem whose normal matrix is block tridiagonal with a
-border, so a clip takes seconds.
+seem to prove an extreme identity. For the same reason a clip teaches identity no more than INDEPENDENT frames would. The whole
+clip is one Gauss-Newton problem whose normal matrix is block tridiagonal with a border, so a clip takes seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ HEAD_SIZE_SD = 0.1  # a picture cannot tell a small head from a distant one: the
 # (a looser prior lets landmark noise win: near and small, the same expressions move the picture more; seen on known truth)
 POSE_WALK_SD = 0.1  # change of each of them from frame to frame when smoothing: up to a fast turn of the head
 OFFSET_SD, JAW_OFFSET_SD, LIPS_OFFSET_SD = 0.015, 0.03, 0.008  # 1.5, 3, 0.8 mm: between a detector's and the mesh's landmarks
+INDEPENDENT = 15.0  # detector errors are alike in neighbouring frames: a clip teaches what its frames share as much as this many
 HUBER = 3.0  # residuals beyond this many noise units count linearly: a wrong landmark does not bend the face
 JAW, LIPS, INNER_LIPS = np.arange(17), np.arange(48, 68), np.arange(60, 68)
 
@@ -212,7 +213,7 @@ def _chain_prior(gaps: np.ndarray, smooth: float, depth: np.ndarray) -> tuple[np
     links[:, :64] = rho * slack
     diagonal[1:, :64] += rho**2 * slack
     diagonal[:-1, :64] += rho**2 * slack
-    diagonal[:, 64:69], diagonal[:, 69] = POSE_SD**-2.0, HEAD_SIZE_SD**-2.0 / len(depth)
+    diagonal[:, 64:69], diagonal[:, 69] = POSE_SD**-2.0, HEAD_SIZE_SD**-2.0 / min(len(depth), INDEPENDENT)
     linear[:, 69] = diagonal[:, 69] * depth
     if smooth > 0:
         links[:, 64:] = POSE_WALK_SD**-2.0 / gaps[:, None]
@@ -233,10 +234,11 @@ def _gauss_newton(points, shared, frames, target, finite, prior, sigma, size, po
     j, k = by_frame.reshape(n, 136, 70) * scale / sigma, by_shared.reshape(n, 136, m) * scale / sigma
     e = error.reshape(n, 136, 1) * scale
     diagonal, links, linear = prior
+    held = max(1.0, n / INDEPENDENT) if len(shared) == 1 else 1.0
     pull = linear - diagonal * frames
     pull[1:] += links * frames[:-1]
     pull[:-1] += links * frames[1:]
-    cost = (trust * reach**2).sum() - (frames * (pull + linear)).sum() + (shared**2).sum()
+    cost = (trust * reach**2).sum() - (frames * (pull + linear)).sum() + held * (shared**2).sum()
     if pose_only:
         j, diagonal, pull, links = j[..., 64:], diagonal[:, 64:], pull[:, 64:], links[:, 64:]
     elif len(shared) > 1:  # each frame has its own: they join its unknowns
@@ -253,8 +255,8 @@ def _gauss_newton(points, shared, frames, target, finite, prior, sigma, size, po
     cross = jt @ k
     solved = _solve_chain(blocks, links, np.concatenate([right[..., None], cross], -1))
     k, cross = k.reshape(-1, m), cross.reshape(-1, m)
-    schur = k.T @ k + np.eye(m) - cross.T @ solved[..., 1:].reshape(-1, m)
-    rest = k.T @ e.reshape(-1) - shared[0] - cross.T @ solved[..., 0].reshape(-1)
+    schur = k.T @ k + held * np.eye(m) - cross.T @ solved[..., 1:].reshape(-1, m)
+    rest = k.T @ e.reshape(-1) - held * shared[0] - cross.T @ solved[..., 0].reshape(-1)
     change = np.linalg.solve(schur, rest)
     return cost, change[None], solved[..., 0] - solved[..., 1:] @ change
 
