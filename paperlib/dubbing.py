@@ -133,9 +133,9 @@ def dub(
     metadata = describe_output(stages, adapt and adapt_steps, track.backend)
     frames = compose(info.path, track, order, expression, renderer, stages, mark)
     tags = {"comment": json.dumps(metadata, ensure_ascii=False), "title": f"{info.path.stem} ({MARK})"}
-    even = np.allclose(clip_times, np.arange(len(order)) / float(info.fps), atol=1e-6)
+    shown = None if np.allclose(clip_times, np.arange(len(order)) / float(info.fps), atol=1e-6) else clip_times
     counted = _counted(frames, "render and write", len(order), tell)
-    notes += video.write_video(out_path, counted, info.fps, wave, metadata=tags, times=None if even else clip_times)
+    notes += video.write_video(out_path, counted, info.fps, wave, metadata=tags, times=shown, pixel_aspect=info.pixel_aspect)
     seconds["render and write"] = clock.lap()
     found, used = int(track.found[order].sum()), int(track.usable[order].sum())
     if found < len(order):

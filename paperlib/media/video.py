@@ -218,7 +218,7 @@ def describe(info: VideoInfo) -> list[str]:
     if info.width % 2 or info.height % 2:
         notes.append(f"odd size {info.width}x{info.height}: H.264 output is padded to even by repeating the last row or column")
     if info.pixel_aspect != 1:
-        notes.append(f"pixels are not square ({info.pixel_aspect.numerator}:{info.pixel_aspect.denominator}); the ratio is not kept")
+        notes.append(f"pixels are not square ({info.pixel_aspect.numerator}:{info.pixel_aspect.denominator})")
     if info.fps != 25:
         notes.append(f"{float(info.fps):.3f} fps is kept; networks run at 25 fps")
     return notes
@@ -234,6 +234,7 @@ def write_video(
     crf: int = 18,
     pixel_format: str = "yuv420p",
     times: np.ndarray | None = None,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> list[str]:
     """Write H.264 (+ AAC) MP4 that browsers play (4:2:0, index first). Returns notes.
 
@@ -242,9 +243,9 @@ def write_video(
     nothing is left. Odd sizes are padded to even (4:2:0 needs it). Raises InputError for a bad suffix or folder, or no frames.
     """
     path = check_output(path)
-    part = path.with_name(path.name + ".part")
+    part, rate = path.with_name(path.name + ".part"), Fraction(fps).limit_denominator(100_000)
     try:
-        notes = _encode(part, frames, Fraction(fps).limit_denominator(100_000), wave, sample_rate, metadata or {}, crf, pixel_format, times)
+        notes = _encode(part, frames, rate, wave, sample_rate, metadata or {}, crf, pixel_format, times, pixel_aspect)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -263,7 +264,7 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
-def _encode(part: Path, frames, fps: Fraction, wave, sample_rate, metadata, crf, pixel_format, times) -> list[str]:
+def _encode(part: Path, frames, fps: Fraction, wave, sample_rate, metadata, crf, pixel_format, times, pixel_aspect) -> list[str]:
     import av
 
     frames = iter(frames)
@@ -281,7 +282,7 @@ def _encode(part: Path, frames, fps: Fraction, wave, sample_rate, metadata, crf,
         # Lookahead threads hold many frames each; two are enough and keep memory flat.
         video = out.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "medium", "threads": "2"})
         video.width, video.height, video.pix_fmt = width, height, pixel_format
-        video.codec_context.time_base = time_base
+        video.codec_context.time_base, video.codec_context.sample_aspect_ratio = time_base, pixel_aspect
         video.codec_context.colorspace, video.codec_context.color_range = space, 1
         audio = None if wave is None or len(wave) == 0 else out.add_stream("aac", rate=sample_rate, layout="mono", bit_rate=96_000)
         sound = iter(()) if audio is None else _sound_frames(wave, sample_rate)

@@ -107,6 +107,12 @@ def test_uneven_times_are_kept(tmp_path):
     assert any("uneven" in note for note in clip.notes)
 
 
+def test_pixel_aspect_is_kept(tmp_path):
+    video.write_video(tmp_path / "p.mp4", moving_square(4), 25, pixel_aspect=Fraction(16, 15))
+    info = video.probe(tmp_path / "p.mp4")
+    assert info.pixel_aspect == Fraction(16, 15) and any("16:15" in note for note in video.describe(info))
+
+
 def test_mp4_index_comes_first(tmp_path):
     video.write_video(tmp_path / "a.mp4", moving_square(), 25)
     data = (tmp_path / "a.mp4").read_bytes()
