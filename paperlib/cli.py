@@ -13,7 +13,7 @@ from typing import NoReturn
 from paperlib.errors import InputError
 
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer")
-SCORED = ("all", "expression", "renderer", "figure7", "ablation", "complexity")
+SCORED = ("all", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paperlib.paper import CLAIMS, SYSTEM_LABELS, TABLES
+from paperlib.paper import CLAIMS, METRICS, SYSTEM_LABELS, TABLES
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,21 @@ def madd_ratio() -> Check:
         "madd_ratio", "Is MAdd twice FLOPs in every row of table 7?", not odd,
         "; ".join(f"{row} {r:.2f}" for row, r in ratios.items()) + " (torchstat counts transposed convolutions in MAdd only)", ratios,
     )  # fmt: skip
+
+
+WHOLE = {"table3": "full", "table4": "full", "table5": "sigma_learned", "table6": "all"}  # the complete method's row
+
+
+def removal_costs(table: str) -> dict[str, dict[str, float]]:
+    """What each row of an ablation table loses against the complete method, per metric; positive: worse without the part.
+
+    >>> removal_costs("table4")["no_msaf"]["psnr"]
+    0.1
+    """
+    t, whole = TABLES[table], WHOLE[table]
+    return {
+        row: {m: round(METRICS[m].better * (t.value(whole, m) - t.value(row, m)), 4) for m in t.columns} for row in t.rows if row != whole
+    }
 
 
 def base_share() -> Check:

@@ -1,0 +1,240 @@
+"""The ledger: every claim of the paper beside what its own printed numbers say and what was measured here, with a verdict by rule.
+
+Rules, fixed before the runs:
+- "does not hold": the printed numbers contradict the printed statement, or what we measure contradicts its direction;
+- "trend only": the direction appears on the embedded corpus, or the size comes out near. Other data, other networks: never more than that;
+- "holds": the printed numbers agree with the statement and an independent count gives the same number within `NEAR`;
+- "not testable here": what it would take is not here; `why` says what.
+
+A removal at test time is shown as a measurement but decides nothing: only a retrained ablation (`table3` ... `table6`) can.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from paperlib import config, paper_checks
+from paperlib.paper import CLAIMS, METRICS, SYSTEM_LABELS, TABLES, Claim
+from paperlib.results import Row, provenance, read_results, select, write_results
+
+HOLDS, TREND, FAILS, NOT_TESTABLE = VERDICTS = ("holds", "trend only", "does not hold", "not testable here")
+NEAR = 0.01  # a count within 1% of the printed one is the same count
+SOURCES = ("controls_ablation", "figure7", "table3", "table4", "table5", "table6", "table7")
+COLUMNS = ("published", "recomputed", "measured", "verdict")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger. `measured` holds the row whose number heads the measurement, if there is one."""
+
+    claim: Claim
+    recomputed: str
+    measured: str
+    verdict: str
+    why: str
+    headline: Row | None = None
+
+
+class Evidence:
+    """Results files of one folder, read when asked for; a file that is not there has no rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.found = [name for name in SOURCES if (folder / f"{name}.json").exists()]
+
+    def rows(self, name: str, **wanted) -> list[Row]:
+        """Rows of `<name>.json` with these fields, or none."""
+        return select(read_results(name, self.folder)[0], **wanted) if name in self.found else []
+
+    def curves(self) -> dict:
+        """Per-frame values of figure 7, or {}."""
+        path = self.folder / "figure7_curves.json"
+        return json.loads(path.read_text())["curves"] if path.exists() else {}
+
+
+def number(row: Row, digits: int = 3) -> str:
+    """`-0.512 px [-0.700, -0.200]`."""
+    interval = "" if row.low is None else f" [{row.low:.{digits}f}, {row.high:.{digits}f}]"
+    return f"{row.value:.{digits}f}" + (f" {row.unit}" if row.unit else "") + interval
+
+
+def abstract(claim: Claim, evidence: Evidence) -> Entry:
+    """The five differences of the abstract against every row of the table."""
+    table = "table" + claim.id[-1]
+    check = paper_checks.abstract_differences(table, claim.id)
+    if check.consistent:
+        return Entry(claim, check.finding, "", NOT_TESTABLE, claim.needs)
+    return Entry(claim, check.finding, "", FAILS, f"no row of table {claim.id[-1]} gives these differences")
+
+
+def best(claim: Claim, evidence: Evidence) -> Entry:
+    """Is our column entry the best printed one, alone or tied?"""
+    table = TABLES["table" + claim.id[-1]]
+    lost = [METRICS[m].label for m in table.columns if "ours" not in table.best(m)]
+    tied = [f"{METRICS[m].label} with {', '.join(SYSTEM_LABELS[r] for r in table.best(m) if r != 'ours')}"
+            for m in table.columns if len(table.best(m)) > 1 and "ours" in table.best(m)]  # fmt: skip
+    if lost:
+        return Entry(claim, f"not the best printed value in {', '.join(lost)}", "", FAILS, "the printed table contradicts it")
+    words = "best printed value in every column" + (f"; tied: {'; '.join(tied)}" if tied else "")
+    return Entry(claim, words, "", NOT_TESTABLE, f"needs {claim.needs}")
+
+
+# claim -> (table of the retrained ablation, row without the part, row with it, removal at test time: row, metric, region)
+ABLATIONS = {
+    "semantic_helps": ("table3", ("no_semantic",), "full", (("still_semantic_images", "lip_mm"),)),
+    "attention_helps": ("table3", ("no_attention",), "full", (("uniform_attention", "lip_mm"),)),
+    "shape_loss_helps": ("table3", ("no_shape",), "full", ()),
+    "tmn_helps": ("table4", ("no_tmn",), "full", (("msaf_off", "psnr"),)),
+    "corr_helps": ("table4", ("no_corr",), "full", ()),
+    "msaf_helps": ("table4", ("no_msaf",), "full", (("msaf_off", "psnr"),)),
+    "staging_helps": ("table4", ("no_staging",), "full", ()),
+    "scale_learned": ("table5", ("sigma_0", "sigma_1"), "sigma_learned", (("msaf_off", "psnr"), ("msaf_scale_1", "psnr"))),
+    "scales_all": ("table6", ("high", "low"), "all", (("msaf_high_only", "psnr"), ("msaf_low_only", "psnr"))),
+}
+CAUTION = {
+    "tmn_helps": lambda: "by (15)-(22) TMN reaches I_i through MSAF alone",
+    "msaf_helps": lambda: "by (22) table 5's scale 0 is the same network: " + paper_checks.sigma_zero().finding,
+    "staging_helps": lambda: paper_checks.duplicate_rows().finding,
+    "scale_learned": lambda: paper_checks.duplicate_rows().finding,
+}
+
+
+def ablation(claim: Claim, evidence: Evidence) -> Entry:
+    """A part that helps: its printed costs, a retrained ablation if there is one, and removals at test time."""
+    name, without, whole, removals = ABLATIONS[claim.id]
+    table, costs = TABLES[name], paper_checks.removal_costs(name)
+    lost = {r: ", ".join(f"{METRICS[m].label} {v:.3g}" for m, v in costs[r].items() if v) for r in without}
+    printed = ["; ".join(f"{table.labels[r]} costs {words}" for r, words in lost.items())]
+    note = CAUTION.get(claim.id)
+    printed += [note()] if note else []
+    recomputed = ". ".join(printed)
+    if any(v < 0 for r in without for v in costs[r].values()):
+        return Entry(claim, recomputed, "", FAILS, "a printed column contradicts it")
+    retrained = [d for r in without for d in evidence.rows(name, row=f"full_minus_{r}", kind="measured") if d.value is not None]
+    if retrained:
+        signs = [np.sign(d.value) * METRICS[d.metric].better for d in retrained if d.low is not None and d.low * d.high > 0]
+        said = "; ".join(f"{d.row.replace('_', ' ')}: {METRICS[d.metric].label} {number(d)}" for d in retrained)
+        if not signs:
+            return Entry(claim, recomputed, said, NOT_TESTABLE, "every interval of the retrained ablation holds 0", retrained[0])
+        agrees = all(s > 0 for s in signs)
+        why = "retrained on the embedded corpus: " + ("same direction" if agrees else "another direction")
+        return Entry(claim, recomputed, said, TREND if agrees else FAILS, why, retrained[0])
+    shown = [
+        d for row, metric in removals for d in evidence.rows("controls_ablation", row=f"full_minus_{row}", metric=metric, region="mouth")
+    ]
+    said = "; ".join(
+        f"full minus {d.row.removeprefix('full_minus_').replace('_', ' ')} (switched off at test time): {d.metric} {number(d)}, n {d.n}"
+        for d in shown
+        if d.value is not None
+    )
+    why = "the retrained ablation is not measured yet" + ("; a removal at test time decides nothing" if said else "")
+    return Entry(claim, recomputed, said, NOT_TESTABLE, why, shown[0] if said else None)
+
+
+def lmd_ssim(claim: Claim, evidence: Evidence) -> Entry:
+    """Our r of figure 7 and the frozen mouth's."""
+    ours = evidence.rows("figure7", row="full", metric="pearson")
+    frozen = evidence.rows("figure7", row="frozen_mouth", metric="pearson")
+    pooled = [r for r in ours if r.data.endswith(" all") and r.value is not None]
+    still = [r for r in frozen if r.data.endswith(" all") and r.value is not None]
+    if not pooled or not still:
+        return Entry(claim, "", "", NOT_TESTABLE, "figure 7 is not measured yet")
+    each = [r for r in ours if not r.data.endswith(" all") and r.value is not None]
+    below = sum(r.high is not None and r.high < 0 for r in each)
+    said = f"r {number(pooled[0])}, n {pooled[0].n} frames; below 0 in {below} of {len(each)} clips. Frozen mouth: r {number(still[0])}"
+    if pooled[0].high is None or pooled[0].high >= 0:
+        return Entry(claim, "", said, FAILS, "on the embedded corpus no negative correlation can be told from none", pooled[0])
+    empty = still[0].high is not None and still[0].high < 0
+    why = "negative here too" + ("; but a mouth that never moves has it as well, so it says nothing about quality" if empty else "")
+    return Entry(claim, "", said, TREND, why, pooled[0])
+
+
+def ssim_floor(claim: Claim, evidence: Evidence) -> Entry:
+    """The lowest whole-frame SSIM over all frames of figure 7's clips, ours and the frozen mouth's."""
+    curves, floor = evidence.curves(), claim.numbers[0]
+    if not curves:
+        return Entry(claim, "", "", NOT_TESTABLE, "figure 7 is not measured yet")
+    ours, still = (np.array([v for clip in curves.values() for v in clip[s]["ssim"]]) for s in ("full", "frozen_mouth"))
+    said = (f"lowest {ours.min():.3f}, {np.mean(ours > floor):.0%} of {len(ours)} frames above {floor}. "
+            f"Frozen mouth: lowest {still.min():.3f}, {np.mean(still > floor):.0%} above")  # fmt: skip
+    data = f"embedded cross-dub, {len(curves)} clips"
+    row = Row("ledger", claim.id, "measured", float(ours.min()), data=data, region="frame", n=len(ours), protocol="n counts frames")
+    if ours.min() > floor:
+        return Entry(claim, "", said, TREND, "on the embedded corpus, whole frame", row)
+    return Entry(claim, "", said, FAILS, "on the embedded corpus, whole frame", row)
+
+
+def complexity(claim: Claim, evidence: Evidence) -> Entry:
+    """Totals: the printed rows added up, and our networks at the paper profile's widths counted."""
+    sums = {m: paper_checks.column_sum(m) for m in ("params", "flops")}
+    recomputed = "; ".join(f"{METRICS[m].label}: {c.finding}" for m, c in sums.items())
+    counted = {m: [r.value for r in evidence.rows("table7", metric=m, data="paper profile")] for m in sums}
+    if not all(counted.values()):
+        return Entry(claim, recomputed, "", NOT_TESTABLE, "table 7 is not counted yet")
+    totals = {m: sum(v) for m, v in counted.items()}
+    off = {m: totals[m] / printed - 1 for m, printed in zip(sums, claim.numbers, strict=True)}
+    said = "; ".join(f"{METRICS[m].label} {totals[m]:.2f} {METRICS[m].unit} ({off[m]:+.1%})" for m in totals)
+    row = Row("ledger", claim.id, "measured", totals["params"], unit="M", data="paper profile", protocol="parameters of the four networks")
+    if all(c.consistent for c in sums.values()) and all(abs(v) < NEAR for v in off.values()):
+        return Entry(claim, recomputed, said, HOLDS, "the same count", row)
+    why = "near, at widths that were chosen to come near; the FLOPs add a clip's cost to a frame's"
+    return Entry(claim, recomputed, said, TREND if all(abs(v) < 0.1 for v in off.values()) else FAILS, why, row)
+
+
+RULES = {
+    "abstract_vox1": abstract, "abstract_vox2": abstract, "best_vox1": best, "best_vox2": best,
+    **dict.fromkeys(ABLATIONS, ablation), "lmd_ssim": lmd_ssim, "ssim_floor": ssim_floor, "complexity": complexity,
+}  # fmt: skip
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Every claim of the paper, judged on the results files of `folder`."""
+    evidence = Evidence(folder)
+    return [RULES[name](claim, evidence) for name, claim in CLAIMS.items()]
+
+
+def rows_of(entry: Entry) -> list[Row]:
+    """The four ledger rows of an entry: `published`, `recomputed`, `measured`, `verdict`; the words stand in `protocol`."""
+    claim, head = entry.claim, entry.headline
+    kind = "not_reproducible" if entry.verdict == NOT_TESTABLE else "measured" if entry.measured else "published"
+    copied = ("value", "unit", "data", "low", "high", "n", "beta", "region", "motion", "track")
+    measured = {"value": None} if head is None else {name: getattr(head, name) for name in copied}
+    first = claim.numbers[0] if claim.numbers else None
+    printed = {"kind": "published", "data": claim.source, "seeds": 0}
+    return [
+        Row("ledger", claim.id, "published", first, **printed, protocol=claim.text),
+        Row("ledger", claim.id, "recomputed", None, **printed, protocol=entry.recomputed or "nothing to recompute"),
+        Row("ledger", claim.id, "measured", **measured, protocol=entry.measured or "not measured"),
+        Row("ledger", claim.id, "verdict", None, kind=kind, protocol=f"{entry.verdict}: {entry.why}"),
+    ]
+
+
+def table(rows: list[Row]) -> str:
+    """The ledger as Markdown, one line a claim, from its saved rows."""
+    head = ("claim (where)", "the paper's own numbers, added up", "measured here", "verdict")
+    out = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for claim in dict.fromkeys(r.row for r in rows):
+        cells = {r.metric: r for r in select(rows, row=claim)}
+        words, why = cells["verdict"].protocol.split(": ", 1)
+        first = f"{cells['published'].protocol} ({cells['published'].data})"
+        out.append(f"| {first} | {cells['recomputed'].protocol} | {cells['measured'].protocol} | **{words}**: {why} |")
+    return "\n".join(out)
+
+
+def verdicts(rows: list[Row]) -> dict[str, str]:
+    """Claim -> one of VERDICTS."""
+    return {r.row: r.protocol.split(": ", 1)[0] for r in select(rows, metric="verdict")}
+
+
+def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
+    """Write ledger.json from the results files that lie in `folder`."""
+    start = time.perf_counter()
+    rows = [row for entry in entries(folder) for row in rows_of(entry)]
+    found = Evidence(folder).found
+    header = provenance("paperlib evaluate ledger", profile.name, profile.seed, "results files", time.perf_counter() - start, inputs=found)
+    return write_results("ledger", rows, header, folder)

@@ -1,0 +1,140 @@
+"""The results block of README.md, written from data/results by `python -m paperlib.readme`; a test fails when the two disagree."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from paperlib import paths
+from paperlib.artifacts import atomic_write
+from paperlib.errors import InputError
+from paperlib.paper import SYSTEM_LABELS, TABLES
+from paperlib.results import Row, read_results, select
+from paperlib.tables import cell
+
+README = paths.ROOT / "README.md"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+COMMAND = "python -m paperlib.readme"
+
+STAGE1 = {
+    "full": "**this network**", "mean_expression": "mean expression", "loudness": "ridge on loudness", "ridge_mfcc": "ridge on MFCC",
+    "swapped_speech": "this network, fed another sentence", "other_take": "a second take of the same sentence",
+}  # fmt: skip
+STAGE1_METRICS = {"opening_r": "r of lip opening ↑", "lip_mm": "lip error, mm ↓"}
+STAGE2 = {
+    ("full", "predicted"): "**this renderer**, expressions predicted from speech", ("full", "true"): "this renderer, true expressions",
+    ("frozen_mouth", "none"): "a mouth that never moves", ("source_unchanged", "none"): "the video left as it was",
+}  # fmt: skip
+STAGE2_METRICS = {"psnr": "mouth PSNR, dB ↑", "skill": "mouth skill ↑", "lpips": "mouth LPIPS ↓"}
+
+
+def _load(name: str, folder: Path | None) -> list[Row] | None:
+    if not ((folder or paths.RESULTS) / f"{name}.json").exists():
+        return None
+    return read_results(name, folder)[0]
+
+
+def _one(rows: list[Row], **wanted) -> Row:
+    found = select(rows, **wanted)
+    if len(found) != 1:
+        raise InputError(f"README: {len(found)} rows for {wanted}, expected one")
+    return found[0]
+
+
+def _table(head: list[str], lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
+
+
+def _caption(rows: list[Row]) -> str:
+    """`embedded test speakers, 40 clips; 10 speakers; motion rule; 95% intervals over speakers`; mixed data raise InputError."""
+    said = {(r.data, r.n, r.motion) for r in rows if r.value is not None}
+    if len(said) != 1:
+        raise InputError(f"README: one table mixes {sorted(map(str, said))}")
+    data, n, motion = said.pop()
+    return f"{data}; n = {n} speakers; motion source `{motion}`; brackets: 95% interval over speakers"
+
+
+def stage1(folder: Path | None = None) -> str:
+    """Stage 1, speech to expression: the network and its controls."""
+    title, rows = "**Measured here, stage 1: speech to expression.**", _load("controls_expression", folder)
+    if rows is None:
+        return f"{title} Not measured yet: `paperlib evaluate expression`."
+    chosen = {row: [_one(rows, row=row, metric=m) for m in STAGE1_METRICS] for row in STAGE1}
+    lines = [[STAGE1[row], *("undefined (constant)" if r.value is None else cell(r, 2) for r in found)] for row, found in chosen.items()]
+    caption = _caption([r for found in chosen.values() for r in found])
+    return f"{title} {caption}.\n\n" + _table(["", *STAGE1_METRICS.values()], lines)
+
+
+def stage2(folder: Path | None = None) -> str:
+    """Stage 2, the renderer: cross-dubs with pixel truth."""
+    title, rows = "**Measured here, stage 2: cross-dubs with pixel truth.**", _load("controls_renderer", folder)
+    if rows is None:
+        return f"{title} Not measured yet: `paperlib evaluate renderer`."
+    rows = [r for r in rows if r.data.endswith(" all") and r.region == "mouth"]
+    chosen = {key: [_one(rows, row=key[0], beta=key[1], metric=m) for m in STAGE2_METRICS] for key in STAGE2}
+    lines = [[STAGE2[key], *(cell(r, 2) for r in found)] for key, found in chosen.items()]
+    caption = _caption([r for found in chosen.values() for r in found])
+    return f"{title} {caption}. Skill is 0 for the mouth that never moves and 1 for the truth.\n\n" + _table(
+        ["", *STAGE2_METRICS.values()], lines
+    )
+
+
+def published() -> str:
+    """The paper's own headline beside the best baseline it prints, kept apart: other data, whole frames, nothing we measured."""
+    metrics, lines = ("psnr", "ssim", "lmd", "sync"), []
+    for name in ("table1", "table2"):
+        table = TABLES[name]
+        best = max((r for r in table.rows if r != "ours"), key=lambda r: table.value(r, "psnr"))
+        for row in ("ours", best):
+            lines.append([table.data, SYSTEM_LABELS[row], *(f"{table.value(row, m):.2f}" for m in metrics)])
+    head = ["data", "system", "PSNR, dB ↑", "SSIM ↑", "LMD, px ↓", "Sync ↑"]
+    return (
+        "**Published, not measured here.** Other data, other networks: never to be read against the tables above. Second line: the "
+        "baseline with the best printed PSNR.\n\n" + _table(head, lines)
+    )
+
+
+def block(folder: Path | None = None) -> str:
+    """The text between the markers, from the results in `folder` (default: the shipped ones)."""
+    return "\n\n".join([stage1(folder), stage2(folder), published()])
+
+
+def split(text: str) -> tuple[str, str, str]:
+    """README text before, between and after the markers; InputError unless each marker stands there once, in order."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InputError(f"{README.name}: needs one {BEGIN} and after it one {END}")
+    before, rest = text.split(BEGIN)
+    inside, after = rest.split(END)
+    return before, inside.strip("\n"), after
+
+
+def fill(text: str, folder: Path | None = None) -> str:
+    """README text with its results block written anew."""
+    before, _, after = split(text)
+    return f"{before}{BEGIN}\n{block(folder)}\n{END}{after}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line entry: rewrite the block; `--check` only says (exit code 1) whether it is out of date."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args(argv)
+    try:
+        if not README.exists():
+            raise InputError(f"{README}: no such file")
+        text = README.read_text()
+        filled = fill(text)
+    except InputError as e:
+        print(f"paperlib: {e}", file=sys.stderr)
+        return 2
+    if args.check:
+        print("up to date" if filled == text else f"out of date: run {COMMAND}")
+        return int(filled != text)
+    atomic_write(README, filled.encode())
+    print(README.name)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
