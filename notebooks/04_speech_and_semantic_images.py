@@ -1,0 +1,415 @@
+# %% [markdown]
+# # 04 Speech and semantic images
+# *One sound becomes two sequences: numbers that describe the speech, and pictures that a teacher network painted after hearing it.*
+#
+# **You need**: 01 (expression coefficients), 03 (lip opening). **You learn**: what an MFCC window is and which video frame it belongs
+# to; what a mouth does that no sound can tell; what semantic images are; how a sync expert sees a delay.
+#
+# **Minutes**: read 45 · smoke 0.5 · classroom 0.5
+
+# %% tags=["parameters"]
+PROFILE = "smoke"
+SEED = 0
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Markdown, display
+
+from paperlib.config import FPS, load_profile
+from paperlib.corpus import articulation, synthetic
+from paperlib.corpus.dataset import Corpus
+from paperlib.evaluation.expression import opening_mm
+from paperlib.media import audio
+from paperlib.notebook import PALETTE, check, explore, label, setup, show_audio, show_source, show_strip
+from paperlib.seeding import rng
+from paperlib.strips import closures, middles, phoneme_bars, speech_strip
+
+profile = setup(PROFILE, SEED)
+corpus = Corpus(load_profile("classroom").corpus)  # results and pictures come from the classroom's test clips under every profile
+
+# %% [markdown]
+# ## One sentence, heard and seen
+# The embedded corpus knows everything about its clips: what was said, when each sound began, how far the lips were apart. Listen first,
+# then find the sound of each hatched bar in the picture. Hatched are **p, b, m**: they cannot be spoken with open lips.
+
+# %%
+name = corpus.clips("test")[2]
+clip = corpus.load(name)
+T = len(clip)
+truth = opening_mm(torch.from_numpy(clip.coeffs[:, 80:144]))  # mm between the inner lips, head pose and identity removed
+rest = float(opening_mm(torch.zeros(1, 64))[0])  # not 0: the landmarks sit on the lips' rims, which have a thickness
+print(f"{name.name}: {clip.sentence!r}, {T} frames of {1000 // FPS} ms")
+show_audio(clip.wave, caption=clip.sentence)
+
+# %% [markdown]
+# *Picture: four rows on one time axis. Ten frames of the speaking face; the phonemes as bars, the lip-closing ones hatched; the MFCC as
+# a coloured grid of 13 rows; the curve of lip opening in millimetres, which comes down to its resting value at every hatched bar.*
+
+# %%
+speech_strip(clip.phonemes, T, {"true": truth}, {"frames": clip.frames}, audio.mfcc(clip.wave))
+plt.show()
+
+# %% [markdown]
+# ## Two sequences, (3)
+# Stage 1 of the paper reads, for every video frame $t$ of $T$, a piece of speech $a_t$ and a picture $v_t$:
+#
+# $$A = \{a_1, \dots, a_T\}, \qquad V = \{v_1, \dots, v_T\} \tag{3}$$
+#
+# (The paper prints $v_1$ twice; the second must be $v_T$.)
+#
+# | symbol | here | shape |
+# | --- | --- | --- |
+# | $a_t$ | MFCC of the speech around frame $t$ | 13 coefficients x 28 columns |
+# | $v_t$ | what the teacher paints for frame $t$, on one fixed face | 3 x S x S, in [0, 1] |
+# | $T$ | frames of the clip, 25 a second | |
+#
+# An **MFCC** (mel-frequency cepstral coefficient) describes the spectrum of a few milliseconds: $c_0$ how loud, $c_1$ whether low or high
+# tones lead, and so on with finer ripples. The paper does not say which settings it used. Ours stand in the library as named constants.
+
+# %%
+rows = [
+    ("coefficients", audio.MFCC_COUNT, "c0 is kept: loudness tells about opening"),
+    ("window", f"{1000 * audio.MFCC_WINDOW / audio.SAMPLE_RATE:.0f} ms", "two pitch periods of a low voice"),
+    ("hop", f"{1000 * audio.MFCC_HOP / audio.SAMPLE_RATE:.0f} ms", f"{audio.SAMPLES_PER_FRAME // audio.MFCC_HOP} columns a video frame"),
+    ("mel bands", audio.MFCC_MELS, f"{audio.MFCC_FMIN:.0f} to {audio.MFCC_FMAX:.0f} Hz"),
+    ("columns of a_t", audio.MFCC_COLUMNS, f"{10 * audio.MFCC_COLUMNS} ms around the middle of the frame"),
+    ("level", f"{audio.LEVEL_DB:.0f} dB", "set first, so that a quiet recording gives the same numbers"),
+]
+display(Markdown("\n".join(["| setting | value | why |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])))
+show_source(audio.mfcc_windows)
+
+# %%
+a = audio.mfcc_windows(clip.wave, T)
+quiet = audio.mfcc_windows(0.05 * clip.wave, T)
+print("A:", a.shape, "| the same speech 26 dB quieter gives the same A:", bool(np.abs(a - quiet).max() < 1e-3))
+
+# %% [markdown]
+# *Picture: that function alone. Left, the whole MFCC with two boxes of 280 ms, one around a closed-lip sound, one around the widest
+# opening. Middle and right, the two windows cut out: what the network sees for one frame. Neighbouring frames share 24 of 28 columns.*
+
+# %%
+shut, wide = closures(clip.phonemes, T)[4][1], int(truth.argmax())
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.4), width_ratios=(3, 1, 1))
+axes[0].imshow(audio.mfcc(clip.wave), origin="lower", aspect="auto", extent=(0, T / FPS, -0.5, 12.5), vmin=-2, vmax=2)
+for t, style, title, ax in ((shut, "-", "lips shut", axes[1]), (wide, "--", "lips wide", axes[2])):
+    axes[0].add_patch(plt.Rectangle(((t + 0.5) / FPS - 0.14, -0.4), 0.28, 12.8, fill=False, ec="white", lw=2, ls=style))
+    ax.imshow(a[t], origin="lower", aspect="auto", vmin=-2, vmax=2)
+    ax.set(title=f"frame {t}: {title}", xlabel="column (10 ms)", yticks=[0, 12])
+axes[0].set(xlabel="time (s)", ylabel="coefficient", title="A, with two windows")
+plt.show()
+
+# %% [markdown]
+# ## Which frame does a window belong to?
+# A frame is a moment; a window of speech is 200 or 280 ms long. Somebody must decide which part of the speech belongs to frame $j$, and
+# released systems decide differently. They use the same mel spectrogram (80 columns a second, windows of 16 columns) and start the window
+# of frame $j$ at column $\lfloor 80\,(j + s)/25 \rfloor$, with
+#
+# | released code | $s$ |
+# | --- | --- |
+# | Wav2Lip, training | -1 |
+# | Wav2Lip, inference | 0 |
+# | SadTalker | -2 |
+#
+# *Picture: the window that each code gives to frame 25, as a bar on the time axis. The grey band is frame 25 itself, 1.00 to 1.04 s. Only
+# bars whose middle (the dot) lies in the band hear as much of the past as of the future.*
+
+# %%
+SHIFT = {"Wav2Lip, training": -1, "Wav2Lip, inference": 0, "SadTalker": -2}
+COLUMN = audio.MEL_HOP / audio.SAMPLE_RATE  # seconds
+
+
+def first_column(frame, shift):
+    return int(80 * (frame + shift) / 25)
+
+
+fig, ax = plt.subplots(figsize=(8, 2.2))
+ax.axvspan(1.0, 1.04, color="0.85")
+starts = {**{k: first_column(25, s) for k, s in SHIFT.items()}, "this project": int(audio.mel_start(25))}
+for y, start in enumerate(reversed(starts.values())):
+    left, right = (start - 0.5) * COLUMN, (start + 15.5) * COLUMN
+    ax.plot([left, right], [y, y], lw=7, color=PALETTE[0], solid_capstyle="butt")
+    ax.plot((left + right) / 2, y, "o", color="white", mec="black")
+ax.set(yticks=range(4), yticklabels=list(reversed(starts)), ylim=(-0.6, 3.6), xlabel="time (s)")
+plt.show()
+
+# %% [markdown]
+# A click makes the question exact. We put a single sample of sound at 1.000 s and look for it in the mel spectrogram.
+
+# %%
+wave = np.zeros(2 * audio.SAMPLE_RATE, np.float32)
+wave[audio.SAMPLE_RATE] = 1.0
+click = int(audio.mel(wave, level=False).sum(0).argmax())
+print("the click is in column", click, "which is centred at", click * COLUMN, "s")
+
+# %% [markdown]
+# ## Exercise 1: whose click is it?
+# For each of the three codes, in the order of the table: which frame's window holds the click nearest to its middle (column 7.5 of
+# 0 to 15)? And how many milliseconds of delay does a network learn in training and not meet at inference? Answer with four numbers.
+
+# %% tags=["exercise"]
+answer1 = None  # your turn: [frame, frame, frame, milliseconds]
+nearest = [min(range(50), key=lambda j: abs(click - first_column(j, s) - 7.5)) for s in SHIFT.values()]
+expected1 = [*nearest, (nearest[0] - nearest[1]) * 1000 // FPS]
+check("exercise 1", answer1, expected1, hint="the window of frame j starts at int(80 (j + s) / 25); try j = 22 to 26")
+
+# %% tags=["solution"]
+training = next(j for j in range(50) if first_column(j, -1) == first_column(23, 0))  # one frame later than at inference
+answer1 = [training, training - 1, training + 1, 40]
+check("exercise 1", answer1, expected1)
+
+# %% [markdown]
+# One frame is little. Is it visible? Move the slider: the speech stays, the picture is shifted by up to five frames. Viewers are said to
+# notice sound that leads by about 45 ms or lags by about 125 ms (ITU-R BT.1359).
+#
+# *Picture: above, one mouth per p, b or m, taken where the slider puts it; at offset 0 all lips are shut. Below, the shifted curve of lip
+# opening over the phoneme bars, with a dotted line 1 mm above rest. The title counts the closures that stay below it.*
+
+# %%
+x0, y0, x1, y1 = (int(v) for v in np.r_[clip.lmk_neutral[:, 48:68].min((0, 1)) - 8, clip.lmk_neutral[:, 48:68].max((0, 1)) + 8])
+marks = closures(clip.phonemes, T)
+
+
+def shifted(offset):
+    source = np.clip(np.arange(T) - offset, 0, T - 1)  # picture late for offset > 0
+    held = sum(truth[source[t]] < rest + 1.0 for _, t in marks)
+    fig = plt.figure(figsize=(9, 3.4))
+    grid = fig.add_gridspec(3, len(marks), height_ratios=(3, 1, 4))
+    for i, (symbol, t) in enumerate(marks):
+        ax = fig.add_subplot(grid[0, i])
+        ax.imshow(clip.frames[source[t], y0:y1, x0:x1], interpolation="nearest")
+        ax.set_title(f"{symbol} {t / FPS:.2f} s", fontsize=8)
+        ax.axis("off")
+    phoneme_bars(bars := fig.add_subplot(grid[1, :]), clip.phonemes, T / FPS)
+    curve = fig.add_subplot(grid[2, :], sharex=bars)
+    curve.plot(middles(T), truth[source], color="black")
+    curve.axhline(rest + 1.0, color="0.6", ls=":")
+    curve.plot([(t + 0.5) / FPS for _, t in marks], [truth[source[t]] for _, t in marks], "o", color=PALETTE[3])
+    curve.set(xlim=(0, T / FPS), xlabel="time (s)", ylabel="opening (mm)")
+    late = f"{abs(offset) * 1000 // FPS} ms {'late' if offset > 0 else 'early'}" if offset else "on time"
+    fig.suptitle(f"picture {late}: {held} of {len(marks)} closures hold (within 1 mm of rest)")
+    plt.show()
+
+
+explore(shifted, offset=(-5, 5, 0))
+
+# %% [markdown]
+# ## Where the truth comes from: coarticulation
+# The frames above move by a **rule**, not by a person. It is the published one of Cohen and Massaro (1993), and it is no part of the
+# paper: we need known truth, and it gives it. Each sound $s$ has a target $T_{sp}$ for each articulator $p$ (jaw, rounding, closing ...)
+# and a dominance $D_{sp}$ that fades with time from its centre $t_s$:
+#
+# $$F_p(t) = \frac{\sum_s D_{sp}(t)\, T_{sp}}{\sum_s D_{sp}(t)}, \qquad D_{sp}(t) = \alpha_{sp}\, e^{-\theta_p |t - t_s|}$$
+#
+# Because rounding fades slowly, the lips round *before* an "oo" is heard. That is **coarticulation**, and the reason why one frame of
+# sound is not enough to know the mouth of that frame.
+
+# %%
+show_source(articulation.dominance, doc=False)
+
+# %% [markdown]
+# *Picture: the phonemes of "My spoon" and three articulators over time. The lips close for m and p and nowhere else; the rounding for the
+# oo already rises during the s; the jaw opens widest for the vowel of "my".*
+
+# %%
+from paperlib.corpus.speech import synthesize
+from paperlib.corpus.visemes import CHANNELS
+
+said = synthesize("My spoon.", voice="en", rate=140)
+times = np.arange(0, said.seconds, 0.005)
+channels = articulation.dominance(said.phonemes, times)
+fig, (top, bottom) = plt.subplots(2, 1, figsize=(8, 3), sharex=True, height_ratios=(1, 5))
+phoneme_bars(top, [(p.symbol, p.start, p.end) for p in said.phonemes], said.seconds)
+for i, channel in enumerate(("jaw", "round", "close")):
+    bottom.plot(times, channels[:, CHANNELS.index(channel)], ("-", "--", ":")[i], lw=2, label=channel)
+bottom.set(xlabel="time (s)", ylabel="articulator (0 to 1)", xlim=(0, said.seconds))
+bottom.legend(ncols=3)
+plt.show()
+print("a weighted mean of targets stays between 0 and 1:", bool(channels.min() >= 0 and channels.max() <= 1))
+
+# %% [markdown]
+# ## What no sound can tell
+# People are not a function of their sound. The corpus adds what speech does not decide: each speaker's **style** (how wide, how early, the
+# mouth at rest), slow expression, and **noise** that differs from take to take. Here the sentence from above is spoken three times.
+#
+# *Picture: three curves of lip opening for exactly the same sound. Two takes of one speaker run together but not on top of each other;
+# another speaker's style has other heights throughout. A perfect network that hears the sound could not tell which curve is wanted.*
+
+# %%
+speech = synthetic.clip_speech(corpus.cfg, name)[0]
+take2 = opening_mm(torch.from_numpy(synthetic.expressions(corpus.cfg, name, T, speech, variant=1)))
+
+
+def spoken_by(speaker):
+    """Lip opening of the same speech in another speaker's style, with that speaker's own noise."""
+    from paperlib.face3d.morphable_model import default_model
+
+    model, style = default_model(), articulation.draw_style(rng(corpus.cfg.seed, "style", speaker))
+    take = rng(corpus.cfg.seed, "face", speaker, 0)
+    actions = articulation.articulate(speech.phonemes, T, clip.wave, style, take, model.action_names)
+    return opening_mm(torch.from_numpy(actions) @ model.action_coeff)
+
+
+other = spoken_by(corpus.clips("test")[-1].speaker)
+r_takes = float(np.corrcoef(truth, take2)[0, 1])
+speech_strip(clip.phonemes, T, {"take 1": truth, "take 2": take2, "another speaker": other})
+plt.suptitle(f"same sound: r(take 1, take 2) = {r_takes:.2f}, r(take 1, other speaker) = {np.corrcoef(truth, other)[0, 1]:.2f}")
+plt.show()
+
+# %% [markdown]
+# ## Exercise 2: the noise ceiling
+# Write a take as $s + n$: the part $s$ that speech and style decide, plus noise $n$ of its own. Two takes share $s$, and their noises
+# are independent and equally strong, so they correlate at `r_takes` $= \sigma_s^2 / (\sigma_s^2 + \sigma_n^2)$. What is the highest
+# correlation with one take that a network can reach, if it predicts $s$ exactly? (Use the variable `r_takes`.)
+
+# %% tags=["exercise"]
+answer2 = None  # your turn
+check("exercise 2", answer2, float(np.sqrt(r_takes)), hint="r(s, s + n) = var(s) / sqrt(var(s) var(s + n))")
+
+# %% tags=["solution"]
+answer2 = r_takes**0.5
+check("exercise 2", answer2, float(np.sqrt(r_takes)))
+
+# %% [markdown]
+# So no score of notebook 05 can be read without its ceiling, and results there are set against a second take.
+#
+# ## The semantic teacher: where V comes from
+# The paper lets **Wav2Lip** speak the sentence and hands its pictures $v_t$ of (3) to the expression network as *semantic images*. Wav2Lip
+# is a generator: it takes the mel window of a frame and a face whose lower half is blanked, beside a whole reference face, and paints the
+# missing half. Which face it animates is not stated. Here it is one neutral face, the same for all speakers and all clips, because the
+# target's own frames would show the very mouth that is to be predicted.
+
+# %%
+from paperlib.training import checkpoints
+from paperlib.training.teacher import mask_lower_half, neutral_face, semantic_images
+
+show_source(semantic_images)
+
+# %%
+teacher, card = checkpoints.load("teacher_classroom")
+face = neutral_face(teacher.size)
+mel = torch.from_numpy(audio.mel_windows(clip.wave, T))
+v = semantic_images(teacher, face, mel)
+print("mel windows", tuple(mel.shape), "-> V", tuple(v.shape), "in [0, 1]:", bool(v.min() >= 0 and v.max() <= 1))
+print("the same sound gives the same pictures:", torch.equal(v, semantic_images(teacher, face, mel)))
+
+# %% [markdown]
+# *Picture: what goes in. The neutral reference face, and the same face with its lower half black.*
+
+# %%
+show_strip(torch.stack([face, mask_lower_half(face)]), titles=["reference", "lower half masked"], scale=1.8)
+
+# %% [markdown]
+# *Picture: first row, another speaker's true frames; second row, V: the fixed face speaking the same sentence. The curves: that speaker's
+# true lip opening, and how dark the mouth of V is, both scaled to their own range. V opens and shuts when the speaker does, without ever
+# having seen this speaker.*
+
+# %%
+box = v[:, :, int(0.6 * teacher.size) : int(0.9 * teacher.size), int(0.3 * teacher.size) : int(0.7 * teacher.size)]
+change = (box - box.median(0).values).mean((1, 2, 3)).neg().numpy()  # darker than usual: teeth and the hollow of an open mouth
+
+
+def scaled(x):
+    return (x - x.min()) / (x.max() - x.min())
+
+
+curves = {"true opening": scaled(truth), "darkness of V's mouth": scaled(change)}
+speech_strip(clip.phonemes, T, curves, {"speaker": clip.frames, "V": v.movedim(1, -1).numpy()}, ylabel="scaled to 0..1")
+plt.suptitle(f"teacher on a test clip: r(true opening, darkness of V's mouth) = {np.corrcoef(truth, change)[0, 1]:.2f}")
+plt.show()
+label("measured", f"One clip of one unseen embedded speaker, shipped network `{card['name']}`. It shows what V is; it proves nothing.")
+
+# %% [markdown]
+# **V adds no information.** It is computed from the same sound as A and from a constant face, so whatever can be read from V could have
+# been read from the sound. What V can add is a *prior*: the teacher was trained on faces and has already learned which sounds look alike.
+# Whether that helps is an empirical question; notebook 05 compares a network with and without moving semantic images.
+#
+# ## The sync expert
+# Wav2Lip is trained against a frozen judge, a small **SyncNet**: two encoders that map five frames of lips and 0.2 s of speech to vectors,
+# near each other when they belong together. Sliding the speech past the lips gives a curve of distances; its lowest point says how late
+# the picture is, its depth is the "Sync" of the paper's tables.
+
+# %%
+from paperlib.models.syncnet import sync_scores
+
+show_source(sync_scores, doc=False)
+
+# %% [markdown]
+# *Picture: mean distance over the lag of the speech, in frames, for three cases. In sync: lowest at lag 0. The same clip with its sound five
+# frames late: the valley moves by five. Another sentence: no valley. Right panel: the same with the released arithmetic, which also
+# averages distances to zero padding; the curves bend at their ends, although nothing was said there.*
+
+# %%
+from paperlib.corpus.banks import face_item
+from paperlib.corpus.synthetic import pair_of
+from paperlib.training.sync import SPAN, lips
+
+sync_net, sync_card = checkpoints.load("sync_classroom")
+centres = torch.arange(SPAN // 2, T - SPAN // 2)
+faces = face_item(clip, sync_net.size).faces
+late = np.pad(clip.wave, (5 * audio.SAMPLES_PER_FRAME, 0))[: len(clip.wave)]
+sounds = {"in sync": clip.wave, "sound 5 frames late": late, "another sentence": corpus.load(pair_of(name)).wave}
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+with torch.no_grad():
+    lip_emb = sync_net.embed_lips(lips(faces, centres))
+    for (what, sound), style in zip(sounds.items(), ("-", "--", ":"), strict=True):
+        speech_emb = sync_net.embed_mel(torch.from_numpy(audio.mel_windows(sound, T))[centres][:, None])
+        for ax, masked in zip(axes, (True, False), strict=True):
+            scores = sync_scores(lip_emb, speech_emb, vshift=15, masked=masked)
+            ax.plot(range(-15, 16), scores.mean_distance, style, label=f"{what}: confidence {scores.lse_c:.2f}")
+            ax.set(xlabel="lag of the speech (frames)", title="only real speech" if masked else "released arithmetic: zero padding counts")
+            ax.legend(fontsize=8)
+axes[0].set_ylabel("mean distance")
+plt.show()
+label("measured", f"One test clip, shipped network `{sync_card['name']}`, trained on the embedded corpus. It is the teacher's expert and is "
+      "therefore never used as a judge in this book.")  # fmt: skip
+
+# %% [markdown]
+# ## Exercise 3: confidence without information
+# Suppose that lips and speech know nothing of each other: any two vectors are at distance $d$, and a zero vector is at distance $r < d$
+# from any lip vector. At lag $l$ a share $|l|/T$ of the $T$ windows meets zeros, so the mean distance is
+# $d\,(1 - |l|/T) + r\,|l|/T$. The confidence is the median over the lags $-15 \dots 15$ minus the minimum. An LRW clip has
+# $T = 24$ windows. With $r = 7$ and $d = 7\sqrt 2$, what confidence does pure chance get?
+
+# %% tags=["exercise"]
+from paperlib.metrics.sync import no_information_confidence
+
+answer3 = None  # your turn
+check("exercise 3", answer3, no_information_confidence(24, 7.0, 7 * 2**0.5), tol=5e-3, hint="the median of |l| is 8, the largest is 15")
+
+# %% tags=["solution"]
+answer3 = (15 - 8) / 24 * (7 * 2**0.5 - 7)
+check("exercise 3", answer3, no_information_confidence(24, 7.0, 7 * 2**0.5), tol=5e-3)
+
+# %% [markdown]
+# On short clips a part of every published Sync is this arithmetic. The book reports the masked number and the floor beside it.
+#
+# ## How the two shipped networks were trained
+# *Picture: validation curves from the networks' cards. Left, the expert: cross-entropy on pairs of unseen speakers; the dotted line is
+# guessing. Right, the teacher: mean absolute error of its pictures on unseen speakers.*
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9, 2.6))
+for ax, c, key, ylabel in ((axes[0], sync_card, "loss", "cross-entropy"), (axes[1], card, "l1", "L1 per pixel")):
+    rows = c["curve"]
+    ax.plot([r["step"] for r in rows], [r[key] for r in rows], "-", label="training")
+    held_out = [(r["step"], r["val"]) for r in rows if "val" in r]
+    ax.plot(*zip(*held_out, strict=True), "o--", label="unseen speakers")
+    ax.set(xlabel="step", ylabel=ylabel, title=f"{c['name']}: {c['parameters'] / 1e6:.2f} M parameters")
+    ax.legend()
+axes[0].axhline(np.log(2), color="0.5", ls=":")
+plt.show()
+
+# %% [markdown]
+# ## What could go wrong
+# - **Another fps.** At 30 fps a frame is 33 ms; a network trained at 25 fps then drifts by a frame every 0.2 s. Resample first.
+# - **Another MFCC.** librosa and python_speech_features give different numbers for the same name and settings. State the library.
+# - **A leaking teacher.** If V is painted on the target's own frames, the network can read the target's mouth from it.
+# - **An expert that judges.** A generator trained against a SyncNet scores better on it than real video does.
+# - **A rule is not a person.** What is learned from this corpus shows that the code learns; claims about people need recordings of people.
+
+# %% [markdown]
+# **What is written**: nothing; clips are kept in the cache.
+#
+# **Next**: 05, from A and V to expression coefficients.
