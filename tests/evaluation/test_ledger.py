@@ -1,0 +1,113 @@
+"""The ledger: verdicts follow the rules, words come from numbers, and a missing file is said to be missing."""
+
+import json
+
+import numpy as np
+import pytest
+
+from paperlib import paper, paths
+from paperlib.config import load_profile
+from paperlib.evaluation import ledger
+from paperlib.paper import CLAIMS, TABLES
+from paperlib.results import Row, provenance, read_results, write_results
+
+HEADER = provenance("test", "smoke", 0, "none", 0.0)
+
+
+def entries(folder):
+    return {e.claim.id: e for e in ledger.entries(folder)}
+
+
+def figure7(folder, ours, frozen, ssim=0.97):
+    rows = [
+        Row("figure7", system, "pearson", value, low=low, high=high, n=50, data=f"embedded cross-dub {scope}")
+        for system, (value, low, high) in (("full", ours), ("frozen_mouth", frozen)) for scope in ("a", "all")
+    ]  # fmt: skip
+    write_results("figure7", rows, HEADER, folder)
+    curve = {"lmd": [1.0, None], "ssim": [ssim, 0.99]}
+    (folder / "figure7_curves.json").write_text(json.dumps({"curves": {"a": {"full": curve, "frozen_mouth": curve}}}))
+
+
+def test_every_claim_has_a_rule_and_a_verdict(tmp_path):
+    found = entries(tmp_path)
+    assert list(found) == list(CLAIMS) == list(ledger.RULES)
+    assert {e.verdict for e in found.values()} <= set(ledger.VERDICTS) and all(e.why for e in found.values())
+    assert found["abstract_vox1"].verdict == found["abstract_vox2"].verdict == ledger.FAILS
+    assert {n for n, e in found.items() if e.verdict == ledger.FAILS} == {"abstract_vox1", "abstract_vox2"}
+    assert "CSIM with IP_LAP, Diff2Lip" in found["best_vox1"].recomputed
+    assert not any(e.measured for e in found.values())
+
+
+def test_a_printed_table_that_contradicts_its_claim_is_found(tmp_path, monkeypatch):
+    worse = dict(TABLES["table4"].rows, no_msaf=(39.0, 0.041, 0.951, 1.66, 0.99))
+    monkeypatch.setitem(TABLES, "table4", paper.Table(**(vars(TABLES["table4"]) | {"rows": worse})))
+    assert entries(tmp_path)["msaf_helps"].verdict == ledger.FAILS
+    lost = dict(TABLES["table1"].rows, wav2lip=(40.0, 0.12, 0.86, 2.41, 0.98, 5.28))
+    monkeypatch.setitem(TABLES, "table1", paper.Table(**(vars(TABLES["table1"]) | {"rows": lost})))
+    assert "not the best printed value in PSNR" in entries(tmp_path)["best_vox1"].recomputed
+
+
+def test_a_negative_r_is_a_trend_that_the_frozen_mouth_shares(tmp_path):
+    figure7(tmp_path, (-0.6, -0.7, -0.5), (-0.9, -0.95, -0.8))
+    entry = entries(tmp_path)["lmd_ssim"]
+    assert entry.verdict == ledger.TREND and "a mouth that never moves has it as well" in entry.why
+    assert "-0.600 [-0.700, -0.500]" in entry.measured and "below 0 in 1 of 1 clips" in entry.measured
+    figure7(tmp_path, (-0.6, -0.7, -0.5), (0.0, -0.1, 0.1))
+    assert "never moves" not in entries(tmp_path)["lmd_ssim"].why
+    figure7(tmp_path, (-0.1, -0.3, 0.2), (-0.9, -0.95, -0.8))
+    assert entries(tmp_path)["lmd_ssim"].verdict == ledger.FAILS
+    figure7(tmp_path, (None, None, None), (-0.9, -0.95, -0.8))
+    assert entries(tmp_path)["lmd_ssim"].verdict == ledger.NOT_TESTABLE
+
+
+def test_the_floor_of_ssim_is_the_lowest_frame(tmp_path):
+    figure7(tmp_path, (-0.6, -0.7, -0.5), (0.0, -0.1, 0.1))
+    assert entries(tmp_path)["ssim_floor"].verdict == ledger.TREND
+    figure7(tmp_path, (-0.6, -0.7, -0.5), (0.0, -0.1, 0.1), ssim=0.955)
+    entry = entries(tmp_path)["ssim_floor"]
+    assert entry.verdict == ledger.FAILS and entry.measured.startswith("lowest 0.955, 50% of 2 frames above 0.96")
+
+
+def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_path):
+    removed = Row("controls_ablation", "full_minus_msaf_off", "psnr", 2.0, unit="dB", data="x", low=1.5, high=2.5, n=10, region="mouth")
+    write_results("controls_ablation", [removed], HEADER, tmp_path)
+    entry = entries(tmp_path)["msaf_helps"]
+    assert entry.verdict == ledger.NOT_TESTABLE and "2.000 dB [1.500, 2.500], n 10" in entry.measured
+    assert "decides nothing" in entry.why
+    for low, value, high, verdict in (
+        (0.1, 0.2, 0.3, ledger.TREND),
+        (-0.3, -0.2, -0.1, ledger.FAILS),
+        (-0.1, 0.1, 0.3, ledger.NOT_TESTABLE),
+    ):
+        row = Row("table4", "full_minus_no_msaf", "psnr", value, data="x", low=low, high=high, n=10)
+        lmd = Row("table4", "full_minus_no_msaf", "lmd", -value, data="x", low=-high, high=-low, n=10)  # lower is better
+        write_results("table4", [row, lmd], HEADER, tmp_path)
+        assert entries(tmp_path)["msaf_helps"].verdict == verdict
+
+
+@pytest.mark.parametrize(("params", "verdict"), [(101.39, ledger.TREND), (90.0, ledger.FAILS)])
+def test_complexity_never_holds_while_the_printed_rows_do_not_add_up(tmp_path, params, verdict):
+    rows = [
+        Row("table7", row, m, value / 4, data=data) for row in ("expression", "sfm", "tmn", "rbfin")
+        for m, value in (("params", params), ("flops", 86.88)) for data in ("paper profile", "classroom profile")
+    ]  # fmt: skip
+    write_results("table7", rows, HEADER, tmp_path)
+    entry = entries(tmp_path)["complexity"]
+    assert entry.verdict == verdict and entry.headline.value == pytest.approx(params)
+
+
+def test_rows_round_trip_into_a_table(tmp_path):
+    figure7(tmp_path, (-0.6, -0.7, -0.5), (-0.9, -0.95, -0.8))
+    path = ledger.evaluate(load_profile("smoke"), tmp_path)
+    rows, header = read_results("ledger", tmp_path)
+    assert path.name == "ledger.json" and header["inputs"] == ["figure7"]
+    assert len(rows) == len(ledger.COLUMNS) * len(CLAIMS) and all(paper.row_id("ledger", r.row) for r in rows)
+    assert ledger.verdicts(rows) == {n: e.verdict for n, e in entries(tmp_path).items()}
+    lines = ledger.table(rows).splitlines()
+    assert len(lines) == 2 + len(CLAIMS) and all(line.count("|") == 5 for line in lines)
+    assert np.isclose(next(r.value for r in rows if (r.row, r.metric) == ("lmd_ssim", "measured")), -0.6)
+
+
+def test_the_shipped_ledger_agrees_with_the_shipped_results():
+    rows = [row for entry in ledger.entries(paths.RESULTS) for row in ledger.rows_of(entry)]
+    assert read_results("ledger")[0] == rows, "data/results/ledger.json is out of date; run: paperlib evaluate ledger --out data/results"
