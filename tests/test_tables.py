@@ -48,9 +48,7 @@ def test_figures_from_saved_rows(tmp_path):
     rng = np.random.default_rng(0)
     lmd = rng.random(20)
     curves = {"clip1": {"full": {"lmd": [None, *lmd.tolist()], "ssim": [0.9, *(1 - 0.1 * lmd).tolist()]}}}
-    rows = [
-        Row("figure7", "full", m, -0.9, low=-0.95, high=-0.8, n=20, data="embedded cross-dub clip1") for m in ("pearson", "spearman")
-    ]
+    rows = [Row("figure7", "full", m, -0.9, low=-0.95, high=-0.8, n=20, data="embedded cross-dub clip1") for m in ("pearson", "spearman")]
     source = tmp_path / "figure7_curves.json"
     source.write_text(json.dumps({"curves": curves}))
     fig = figures.lmd_ssim(figures.read_curves(source), rows, "clip1")
@@ -62,6 +60,52 @@ def test_figures_from_saved_rows(tmp_path):
         figures.correlation_text(rows, "clip2", "full")
     with pytest.raises(InputError, match="paperlib evaluate figure7"):
         figures.read_curves(tmp_path / "none.json")
+
+
+def test_figure_7_sets_our_dub_above_the_frozen_mouth_on_equal_axes(tmp_path):
+    import matplotlib.pyplot as plt
+
+    rng = np.random.default_rng(0)
+    curves = {"c": {s: {"lmd": rng.random(20).tolist(), "ssim": rng.random(20).tolist()} for s in ("full", "frozen_mouth")}}
+    rows = [
+        Row("figure7", s, m, -0.5, low=-0.6, high=-0.4, n=20, data=f"embedded cross-dub {scope}")
+        for s in ("full", "frozen_mouth") for m in ("pearson", "spearman") for scope in ("c", "all")
+    ]  # fmt: skip
+    fig = figures.figure7(curves, rows, "c")
+    scatter = [ax for ax in fig.axes if "Pearson" in ax.get_title()]
+    assert len(scatter) == 2 and scatter[0].get_xlim() == scatter[1].get_xlim() and scatter[0].get_ylim() == scatter[1].get_ylim()
+    assert "-0.796" in fig.get_supxlabel()
+    fig = figures.correlations(rows)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["c", "all"]
+    plt.close("all")
+
+
+def test_costs_of_removal_and_complexity():
+    import matplotlib.pyplot as plt
+
+    from paperlib.paper import TABLES
+
+    fig = figures.removal_costs("table5")
+    assert [ax.get_xlabel() for ax in fig.axes] == ["lost PSNR (dB)", "lost LPIPS", "lost SSIM", "lost LMD (px)"]
+    assert [p.get_width() for p in fig.axes[0].patches] == [pytest.approx(38.31 - 37.33), pytest.approx(38.31 - 37.94)]
+    t = TABLES["table7"]
+    rows = [Row("table7", r, m, t.value(r, m), data="paper profile") for r in t.rows if r != "total" for m in t.columns]
+    fig = figures.complexity(rows)
+    widths = [p.get_width() for p in fig.axes[0].patches]
+    assert widths[:5] == [12.5, 38.68, 12.53, 37.68, 101.17] and widths[9] == pytest.approx(101.39)
+    plt.close("all")
+
+
+def test_command_draws_what_it_can_and_names_what_is_missing(tmp_path, capsys):
+    from paperlib.paper import TABLES
+    from paperlib.results import provenance, write_results
+
+    t = TABLES["table7"]
+    rows = [Row("table7", r, m, t.value(r, m), data="paper profile") for r in t.rows if r != "total" for m in t.columns]
+    write_results("table7", rows, provenance("test", "smoke", 0, "none", 0.0), tmp_path)
+    assert figures.main(["--results", str(tmp_path), "--folder", str(tmp_path / "out")]) == 2
+    assert "figure7" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "complexity.json").read_text())["inputs"].keys() == {"table7.json"}
 
 
 def test_interval_and_training_figures():
