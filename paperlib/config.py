@@ -50,9 +50,9 @@ class TeacherConfig:
 
     size: int = 48  # Wav2Lip's own is 96
     width: int = 12  # channels of the first layer (Wav2Lip: 16)
-    steps: int = 2200
+    steps: int = 1800
     batch: int = 16
-    lr: float = 7e-4
+    lr: float = 1e-3
     sync_weight: float = 0.03  # Wav2Lip's weight of the sync loss, once it is switched on
     sync_from: float = 0.6  # share of the steps after which the sync loss is added
 

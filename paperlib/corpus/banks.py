@@ -73,6 +73,26 @@ def face_bank(corpus: Corpus, split: str, size: int, limit: int | None = None) -
     return [face_item(corpus.load(c), size) for c in corpus.clips(split)[:limit]]
 
 
+def neutral_actor_item(item: SpeechItem, size: int, batch: int = 64) -> FaceItem:
+    """The clip spoken by one actor who never changes: the mean face, frontal, plain light, with the clip's true expression.
+
+    Where the corpus has coefficients, true or fitted, this shows speech alone: no identity, pose or light to learn around.
+    """
+    from paperlib.face3d.coefficients import N_COEFF, with_exp
+    from paperlib.face3d.face_renderer import landmarks2d, render
+    from paperlib.face3d.morphable_model import default_model
+
+    model, drawn, faces = default_model(), 2 * size, []
+    with torch.no_grad():
+        wall = np.full((drawn, drawn, 3), 0.5, np.float32)
+        box = face_boxes(landmarks2d(model, torch.zeros(1, N_COEFF), drawn).numpy())
+        for exp in item.exp.split(batch):
+            picture = render(model, with_exp(torch.zeros(len(exp), N_COEFF), exp), drawn, background=wall).image
+            frames = (picture.movedim(1, -1).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
+            faces.append(crop_frames(frames, box[0], size))
+    return FaceItem(item.id, torch.from_numpy(np.concatenate(faces)), item.mel)
+
+
 def to_float(images: torch.Tensor) -> torch.Tensor:
     """uint8 (..., H, W, 3) to float32 (..., 3, H, W) in [0, 1]."""
     return images.movedim(-1, -3).float() / 255

@@ -67,7 +67,8 @@ def run_renderer(net, item: RenderItem, batch: int = 16, seed: int = 3) -> dict[
     for start in range(0, n, batch):
         b = collate(pairs[start : start + batch])
         out = net(b.i3d, b.ref, b.crop, "joint")
-        inside = {"full": out.i_i, "warp_only": out.warp, "intermediate": out.i_e, "i3d_only": b.i3d, "reference_pasted": b.ref}
+        drawn = torch.where(b.i3d.amax(1, keepdim=True) > 0, b.i3d, b.ref)  # where the face model draws nothing, the reference shows
+        inside = {"full": out.i_i, "warp_only": out.warp, "intermediate": out.i_e, "i3d_only": drawn, "reference_pasted": b.ref}
         for name, picture in inside.items():
             parts.setdefault(name, []).append(picture.clamp(0, 1) * b.mask + b.crop)
     return {k: torch.cat(v) for k, v in parts.items()}

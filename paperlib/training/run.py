@@ -58,11 +58,13 @@ def _sync(net, profile, corpus, loop, extra):
 
 
 def _teacher(net, profile, corpus, loop, extra):
-    from paperlib.corpus.banks import face_bank
+    from paperlib.corpus.banks import face_bank, neutral_actor_item, speech_bank
     from paperlib.training.teacher import train_teacher
 
-    bank, val = (face_bank(corpus, split, profile.teacher.size) for split in ("train", "val"))
-    return train_teacher(net, _dependency("sync", profile, extra["folder"]), bank, val, profile.teacher, profile.seed, **loop)
+    size = profile.teacher.size
+    actor, val = ([neutral_actor_item(s, size) for s in speech_bank(corpus, split)] for split in ("train", "val"))
+    banks = [actor, face_bank(corpus, "train", size)]
+    return train_teacher(net, _dependency("sync", profile, extra["folder"]), banks, val, profile.teacher, profile.seed, **loop)
 
 
 def _expression(net, profile, corpus, loop, extra):

@@ -1,4 +1,8 @@
-"""Training of the semantic teacher as Wav2Lip was trained: L1 to the frame, then with the frozen sync expert's loss added."""
+"""Training of the semantic teacher as Wav2Lip was trained: L1 to the frame, then with the frozen sync expert's loss added.
+
+Two things are ours, because Wav2Lip had 29 hours of video and we have minutes: half of the runs show the clip's speech on one neutral
+actor (`banks.neutral_actor_item`), and the mouth counts MOUTH_WEIGHT times in the L1, of which it is a tenth of the pixels.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from paperlib.corpus.banks import FaceItem, to_float
 from paperlib.models.semantic_teacher import SemanticTeacher
 from paperlib.models.syncnet import SyncNet, sync_loss
 from paperlib.training.loop import History, fit
+from paperlib.training.optim import flat_cosine
 from paperlib.training.sync import SPAN
+
+MOUTH_WEIGHT = 10.0
+MOUTH_BOX = (0.55, 0.92, 0.28, 0.72)  # top, bottom, left, right as shares of a face crop (banks.face_boxes)
 
 
 def mask_lower_half(face: torch.Tensor) -> torch.Tensor:
@@ -19,6 +27,15 @@ def mask_lower_half(face: torch.Tensor) -> torch.Tensor:
     face = face.clone()
     face[..., face.shape[-2] // 2 :, :] = 0
     return face
+
+
+def weighted_l1(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean |out - target| of face crops (B, 3, S, S), the mouth's box weighted MOUTH_WEIGHT; scalar."""
+    size = out.shape[-1]
+    weight = torch.ones(size, size, device=out.device)
+    top, bottom, left, right = (round(size * v) for v in MOUTH_BOX)
+    weight[top:bottom, left:right] = MOUTH_WEIGHT
+    return ((out - target).abs() * (weight / weight.mean())).mean()
 
 
 def windows(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -38,9 +55,12 @@ def windows(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tup
 
 
 def train_teacher(
-    net: SemanticTeacher, expert: SyncNet, train: list[FaceItem], val: list[FaceItem], cfg: TeacherConfig, seed: int, **loop
+    net: SemanticTeacher, expert: SyncNet, train: list[list[FaceItem]], val: list[FaceItem], cfg: TeacherConfig, seed: int, **loop
 ) -> History:
-    """Train `net`; `expert` stays frozen. Runs per step: cfg.batch // 5, at least 1. loop: see `loop.fit`."""
+    """Train `net`; `expert` stays frozen. Each step draws cfg.batch // 5 runs (at least 1) from one of the banks in `train`, in turn.
+
+    Validation is the weighted L1 on `val`. loop: see `loop.fit`.
+    """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(net.parameters(), cfg.lr, betas=(0.5, 0.999))
     expert = expert.eval().requires_grad_(False)
@@ -49,9 +69,11 @@ def train_teacher(
 
     def step(i: int) -> Mapping[str, float]:
         net.train()
-        mel, faces, target = windows(train, runs, generator)
+        for group in optimiser.param_groups:
+            group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
+        mel, faces, target = windows(train[i % len(train)], runs, generator)
         out = net(mel, faces)
-        l1 = (out - target).abs().mean()
+        l1 = weighted_l1(out, target)
         loss, log = l1, {"l1": l1.item()}
         if i >= cfg.sync_from * cfg.steps:
             half = out.shape[-1] // 2
@@ -69,7 +91,7 @@ def train_teacher(
     def validate() -> Mapping[str, float]:
         net.eval()
         mel, faces, target = held_out
-        return {"val": (net(mel, faces) - target).abs().mean().item()}
+        return {"val": weighted_l1(net(mel, faces), target).item()}
 
     return fit(step, cfg.steps, state={"net": net, "optimiser": optimiser}, validate=validate, **loop)
 

@@ -63,7 +63,7 @@ def test_teacher_trains_against_a_frozen_expert(faces):
     net, expert = checkpoints.build("teacher", SMOKE), checkpoints.build("sync", SMOKE)
     before = snapshot(expert)
     cfg = dataclasses.replace(SMOKE.teacher, steps=30, batch=10, lr=2e-3, sync_from=0.5)
-    history = teacher.train_teacher(net, expert, faces, faces, cfg, 0, progress=False, log_every=5, validate_every=30)
+    history = teacher.train_teacher(net, expert, [faces], faces, cfg, 0, progress=False, log_every=5, validate_every=30)
     values = history.curve("l1")[1]
     assert values[-1] < values[0] and history.curve("sync")[1]
     assert all(torch.equal(v, before[k]) for k, v in expert.state_dict().items())
