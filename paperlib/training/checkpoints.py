@@ -45,7 +45,7 @@ def save(name: str, kind: str, module: nn.Module, profile: config.Profile, histo
     tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in module.state_dict().items()}
     path = folder / f"{name}.safetensors"
     atomic_write(path, serialise(tensors))
-    curve = history.rows if len(history.rows) <= 120 else history.rows[:: len(history.rows) // 100 + 1] + [history.rows[-1]]
+    curve = thin(history.rows)
     info = {
         "name": name, "kind": kind, "profile": profile.name, "seed": profile.seed, "commit": git_commit(), "sha256": file_hash(path),
         "parameters": sum(p.numel() for p in module.parameters()), "seconds": round(history.seconds, 1),
@@ -54,6 +54,17 @@ def save(name: str, kind: str, module: nn.Module, profile: config.Profile, histo
     }  # fmt: skip
     atomic_write(path.with_suffix(".json"), (json.dumps(info, indent=1) + "\n").encode())
     return path
+
+
+def thin(rows: list[dict[str, float]], most: int = 120) -> list[dict[str, float]]:
+    """About 100 of the log's rows, evenly spaced, when there are more than `most`; rows with a validation and the last are always kept.
+
+    >>> log = [{"step": i, "val": 0.5} if i % 50 == 49 else {"step": i} for i in range(300)]
+    >>> [r["step"] for r in thin(log) if "val" in r]
+    [49, 99, 149, 199, 249, 299]
+    """
+    every = 1 if len(rows) <= most else len(rows) // 100 + 1
+    return [r for i, r in enumerate(rows) if i % every == 0 or "val" in r or i == len(rows) - 1]
 
 
 def read_card(name: str, folder: Path | None = None) -> dict:

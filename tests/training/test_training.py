@@ -154,3 +154,11 @@ def test_checkpoint_round_trip_and_tampering(tmp_path):
         checkpoints.load("flow_smoke", tmp_path)
     with pytest.raises(config.InputError, match="no such checkpoint card"):
         checkpoints.load("nothing", tmp_path)
+
+
+def test_a_thinned_curve_keeps_every_validation_and_the_last_row():
+    rows = [{"step": 20.0 * (i + 1), "loss": 1.0} | ({"val": 0.5} if i % 10 == 9 else {}) for i in range(131)]
+    thin = checkpoints.thin(rows)
+    assert sum("val" in r for r in thin) == 13 and thin[0] == rows[0] and thin[-1] == rows[-1] and len(thin) < len(rows)
+    assert [r["step"] for r in thin] == sorted(r["step"] for r in thin)
+    assert checkpoints.thin(rows[:120]) == rows[:120]
