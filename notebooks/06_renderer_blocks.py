@@ -468,7 +468,8 @@ label("measured", f"checkpoint {card['name']}, trained on the embedded corpus at
 
 # %% [markdown]
 # *Picture: first row: reference, flow, $I_{warp}$, $C_e$, $A_e$, $I_e$. Second row: drawing, crop, $C_i$, $A_i$, result $I_i$, truth. In Lab, choose another
-# reference or another frame: which reference gives the best teeth? What does $A_e$ do where the warp is wrong?*
+# reference or another frame: which reference gives the best teeth? Where the warp is wrong, $A_e$ is bright. And look for the dark of the open mouth in $A_i$: there the
+# network paints nothing and lets the black of the hole show through.*
 
 # %%
 def anatomy(frame, reference_frame):
@@ -497,7 +498,8 @@ explore(anatomy, frame=(0, len(clip) - 1, target), reference_frame=(0, len(clip)
 
 # %% [markdown]
 # *Picture: turn the scale $s$ of (22) in the trained network, at both levels at once. Left to right: with the scale of the slider, with the learned scale,
-# and what changed between the two (brighter is more). At 0 the texture path is cut.*
+# and what changed between the two (brighter is more). At 0 the texture path is cut, and the open mouth goes with it: in this network it is TMN that draws the lips, and
+# MSAF that carries them over. This is not table 5: a network **trained** at scale 0 would have found another way.*
 
 # %%
 learned = renderer.rbfin.scales()
