@@ -481,7 +481,8 @@ for name in SETS:
 
 # %% [markdown]
 # *Picture: mouth skill with its interval, one picture per test set. The vertical line at 0 is the frozen mouth. Look for the distance between `full (true)` and `full (predicted)`: that is what stage 1 still
-# costs. A picture made from the true expression and one made from speech must never share a row.*
+# costs. Do not be surprised if *source unchanged* stands above 0: its skin moves rightly with the head, and only its lips are wrong. A frozen mouth is a low bar; a system that dubs must
+# also beat the unchanged source.*
 
 # %%
 for name in SETS:
