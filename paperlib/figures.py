@@ -189,7 +189,7 @@ def intervals(rows: Sequence[Row], xlabel: str, zero: bool = True, names: dict[s
         (names or {}).get(r.row, r.row.replace("_", " ")) + (f" ({r.beta})" if r.beta not in ("", "none") else "") for r in reversed(rows)
     ]
     ax.set_yticks(range(len(rows)), labels)
-    ax.set_xlabel(xlabel)
+    ax.set(xlabel=xlabel, ylim=(-0.5, len(rows) - 0.5))
     if zero:
         ax.axvline(0, color="0.5", linewidth=1)
     return fig

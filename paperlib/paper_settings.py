@@ -54,7 +54,7 @@ class Unstated:
 UNSTATED: tuple[Unstated, ...] = (
     Unstated("k, half width of N(t)", "config:expression.k", "two frames each side: 200 ms, the span of one syllable"),
     Unstated("d", "config:expression.d", "at `paper` size equal to d_a, so that (6) needs no bottleneck"),
-    Unstated("d_a", "config:expression.d_a", "a last layer of 256 reproduces table 7's row within 1%"),
+    Unstated("d_a", "config:expression.d_a", "a last layer of 256 comes near table 7's row (notebook 11 counts it)"),
     Unstated("d_v", "config:expression.d_v", "as d_a"),
     Unstated("T, frames of a training sequence", "config:expression.window", "29 frames are an LRW clip; shorter where clips are"),
     Unstated("Bi-LSTM width", "config:expression.lstm_hidden", "as d: table 7's tool could not count an LSTM, so nothing constrains it"),

@@ -1,0 +1,341 @@
+# %% [markdown]
+# # 10 Ablations
+# *Tables 3 to 6 say what each part is worth. A table of differences is only as good as its smallest digit, its number of runs, and its rows
+# being different systems.*
+#
+# **You need**: 05, 06, 07. **You learn**: to read an ablation table as costs, to find rows that are printed twice, which switch in the code is
+# which row, and what switching a part off *after* training can and cannot say.
+#
+# **Minutes**: read 35 · smoke 0.4 · classroom 0.4
+
+# %% tags=["parameters"]
+PROFILE = "smoke"
+SEED = 0
+RECOMPUTE = False
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Markdown, display
+
+from paperlib import config, figures, paper_checks, paths, tables
+from paperlib.evaluation import ablation, evaluate
+from paperlib.metrics.statistics import POWER
+from paperlib.models.blocks import MSAF
+from paperlib.models.expression import ExpressionNet
+from paperlib.models.renderer import Renderer
+from paperlib.notebook import check, explore, label, results_table, setup, show_source, show_strip
+from paperlib.paper import METRICS, TABLES
+from paperlib.results import read_results, select
+
+profile = setup(PROFILE, SEED)
+folder = paths.build_dir(profile.name) / "results" if RECOMPUTE else paths.RESULTS
+if RECOMPUTE:
+    _ = evaluate("ablation", config.load_profile("classroom"), folder, clips=profile.clips)
+
+# %% [markdown]
+# ## What each removal costs
+# An ablation removes one part, trains again, and measures again. Tables 3 to 6 print the results. Differences are
+# easier to read than values: for every row and metric we take *whole method minus row*, with the sign turned so that **positive means
+# worse without the part**.
+
+# %%
+show_source(paper_checks.removal_costs)
+label("published", "Tables 3 to 6. No interval and no number of training runs is printed with any of them.")
+for name in ("table3", "table4", "table5", "table6"):
+    display(Markdown(f"**{TABLES[name].title}**, {TABLES[name].data}\n\n" + tables.published_table(name)))
+
+# %%
+figures.removal_costs("table3")
+plt.show()
+figures.removal_costs("table4")
+plt.show()
+
+# %% [markdown]
+# *Picture: horizontal bars, one panel per metric. Above, table 3 (stage 1): the base loses most; without semantic images nearly as much of AED and LMD;
+# without cross-modal attention almost nothing. Below, table 4 (the renderer): the base loses most, the other rows a part of it. CSIM is missing, because
+# every row of table 4 prints the same CSIM.*
+#
+# How small is small? The smallest cost, counted in units of the last printed digit:
+
+# %%
+smallest = []
+for name in ("table3", "table4", "table5", "table6"):
+    for row, costs in paper_checks.removal_costs(name).items():
+        for metric, cost in costs.items():
+            digits = max(len(str(v).partition(".")[2]) for v in TABLES[name].column(metric).values())
+            if cost:
+                smallest.append((round(cost * 10**digits), name, TABLES[name].labels[row], METRICS[metric].label, cost))
+for units, name, row, metric, cost in sorted(smallest)[:6]:
+    print(f"{name}, {row}: {metric} {cost:g}, that is {units} unit(s) of the last digit")
+signs = [c >= 0 for n in paper_checks.WHOLE for costs in paper_checks.removal_costs(n).values() for c in costs.values()]
+print(f"printed costs that are not negative: {sum(signs)} of {len(signs)}")
+
+# %% [markdown]
+# No removal ever helps, in any metric, and several costs are one unit of the last digit. Training the same network twice with another seed moves
+# such numbers too. By how much, the paper does not say. A cost without an interval is a hint.
+
+# %% [markdown]
+# ## Exercise 1: do the parts add up?
+# If the parts of table 4 worked independently, the base, which lacks them all, would lose the sum of the four single costs. How many dB of PSNR
+# do the four single removals cost together, **minus** what the base costs?
+
+# %% tags=["exercise"]
+answer1 = None  # your turn
+cost = {row: c["psnr"] for row, c in paper_checks.removal_costs("table4").items()}
+expected1 = sum(v for row, v in cost.items() if row != "base") - cost["base"]
+check("exercise 1", answer1, expected1, tol=0.005, hint="subtract every row's PSNR from the full row's")
+
+# %% tags=["solution"]
+full = TABLES["table4"].value("full", "psnr")
+loss = {row: full - TABLES["table4"].value(row, "psnr") for row in TABLES["table4"].rows}
+answer1 = loss["no_tmn"] + loss["no_corr"] + loss["no_msaf"] + loss["no_staging"] - loss["base"]
+check("exercise 1", answer1, expected1, tol=0.005)
+
+# %% [markdown]
+# The single costs add up to a little more than the base's: nothing odd, parts share work. But the paper defines *base* only in the text of its
+# figure 6 ("inpainting that under-uses the references"), so we cannot say which parts it really lacks.
+#
+# ## Rows that are printed twice
+# Two systems that differ should differ in some printed digit. A few lines compare every row of table 5 with every row of table 4:
+
+# %%
+show_source(paper_checks.duplicate_rows)
+for found in (paper_checks.duplicate_rows(), paper_checks.sigma_zero()):
+    print(f"{found.question} {'yes' if found.consistent else 'NO'}: {found.finding}")
+
+# %% [markdown]
+# - Table 5, scale 0, is table 4's **base**, digit for digit. But by (22) scale 0 is a network *without MSAF*, and table 4 prints that network with
+#   another PSNR. Both cannot be right.
+# - Table 5, scale 1, is table 4's **w/o staged training**, digit for digit. Those are two different systems.
+#
+# So the rows of table 5 cannot be what its caption says. That is a finding about the print. It does not say that a learnable scale is useless.
+#
+# ## What each removal is in our code
+# Equation (22) again, the heart of two of the tables:
+#
+# $$F_k^{\text{fusion}} = F_k + s\,\Big(M_k \odot \sum_{i \in \{3,5,7\}} W_{k,i}\,T_{k,i}\Big) \tag{22}$$
+#
+# | symbol | name here | meaning |
+# | --- | --- | --- |
+# | $F_k$ | `feature` | RBFIN's decoder features at scale $k$ |
+# | $T_{k,i}$, $W_{k,i}$ | `branches`, `share` | texture features after a convolution of size $i$, and their shares, (19) and (20) |
+# | $M_k$ | `mask` | where to add them, (21) |
+# | $s$ | `scale` | how much of them: the scale factor of table 5 |
+
+# %%
+show_source(MSAF.forward)
+show_source(Renderer.__init__)
+show_source(ExpressionNet.__init__)
+
+# %% [markdown]
+# The paper names its ablations in a few words each. In the code each is a switch, or a setting of the training. The table is made from the
+# switches: it builds every network at this profile's widths and counts what it lost.
+
+# %%
+rc, ec, size = profile.renderer, profile.expression, profile.teacher.size
+replace = config.dataclasses.replace
+switches = [
+    ("table 3, w/o semantic images", "ExpressionNet(use_semantic=False)", ExpressionNet(ec, size, use_semantic=False)),
+    ("table 3, w/o cross-modal attention", "ExpressionNet(use_attention=False)", ExpressionNet(ec, size, use_attention=False)),
+    ("table 3, base (our reading)", "use_semantic=False, use_attention=False", ExpressionNet(ec, size, use_semantic=False, use_attention=False)),
+    ("table 3, w/o shape loss", "expression.lambda_shape = 0 in (13)", ExpressionNet(ec, size)),
+    ("table 4, w/o feature enhancement", "Renderer(use_tmn=False)", Renderer(rc, use_tmn=False)),
+    ("table 4, w/o MSAF", "Renderer(use_msaf=False)", Renderer(rc, use_msaf=False)),
+    ("table 4, w/o correspondence loss", "renderer.l_corr = 0 in (31)", Renderer(rc)),
+    ("table 4, w/o staged training", "renderer.steps_warm = 0, one eps in (32)", Renderer(rc)),
+    ("table 5, scale 1", "Renderer(msaf_scale=1.0)", Renderer(rc, msaf_scale=1.0)),
+    ("table 6, high level only", 'renderer.msaf_scales = ("high",)', Renderer(replace(rc, msaf_scales=("high",)))),
+    ("table 6, low level only", 'renderer.msaf_scales = ("low",)', Renderer(replace(rc, msaf_scales=("low",)))),
+]
+
+
+def parameters(net):
+    """How many numbers a network learns."""
+    return sum(p.numel() for p in net.parameters())
+
+
+whole = {ExpressionNet: parameters(ExpressionNet(ec, size)), Renderer: parameters(Renderer(rc))}
+lines = ["| row | switch | parameters lost here |", "| --- | --- | --- |"]
+lines += [f"| {row} | `{how}` | {whole[type(net)] - parameters(net):,} of {whole[type(net)]:,} |" for row, how, net in switches]
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# Three rows lose no parameter at all: a loss and a schedule leave no trace in the network. They exist only while it trains.
+#
+# **Check.** Two facts that follow from (15) to (22) alone, on an untrained network. First, scale 0 *is* the network without MSAF: same weights, same
+# picture. Second, once the scale is 0, TMN cannot reach the result $I_i$ any more, whatever its weights.
+
+# %%
+torch.manual_seed(SEED)
+net = Renderer(rc).eval()
+images = torch.rand(3, 1, 3, rc.size, rc.size)
+bare = Renderer(rc, use_msaf=False).eval()
+_ = bare.load_state_dict({k: v for k, v in net.state_dict().items() if not k.startswith("rbfin.msaf")})
+off = ablation.with_scales(net, low=0.0, high=0.0)
+shaken = ablation.with_scales(net, low=0.0, high=0.0)
+with torch.no_grad():
+    print("scale 0 equals the network without MSAF:", torch.equal(off(*images).i_i, bare(*images).i_i))
+    for p in shaken.tmn.parameters():
+        p.add_(torch.randn_like(p))
+    print("with scale 0, other TMN weights change I_e:", not torch.equal(off(*images).i_e, shaken(*images).i_e))
+    print("with scale 0, other TMN weights change I_i:", not torch.equal(off(*images).i_i, shaken(*images).i_i))
+
+# %% [markdown]
+# Read table 4 with this in mind. Without MSAF, TMN has no way into $I_i$. So *w/o MSAF* and *w/o feature enhancement* end in the same kind of network,
+# and the gap between their printed PSNRs would have to come from training alone: TMN's loss also pulls at the flow. Or the paper's RBFIN takes
+# $F_{tex}$ in by a second path that its equations do not show.
+#
+# ## Removal at test time, measured here
+# Training all these systems again takes many hours. Something related takes minutes: take the **trained** network and switch a part off. That asks
+# another question.
+#
+# | | retrained ablation (tables 3-6) | removal at test time (below) |
+# | --- | --- | --- |
+# | asks | what does a network without the part learn? | how much does *this* network lean on the part? |
+# | a large loss says | the part is needed | the network uses the part; another could do without |
+# | no loss says | the part is not needed | the network does not use it |
+#
+# The switches are copies of the network with one thing changed:
+
+# %%
+show_source(ablation.with_scales)
+show_source(ablation.with_uniform_attention)
+show_source(ablation.without_flow)
+
+# %%
+rows, header = read_results("controls_ablation", folder)
+names = {
+    "full_minus_msaf_off": "MSAF scale 0", "full_minus_msaf_scale_1": "MSAF scale 1", "full_minus_msaf_low_only": "MSAF at low level only",
+    "full_minus_msaf_high_only": "MSAF at high level only", "full_minus_flow_off": "flow 0: reference as filmed",
+    "full_minus_uniform_attention": "uniform attention", "full_minus_still_semantic_images": "still semantic images",
+}  # fmt: skip
+differences = [r for r in rows if r.row.startswith("full_minus_")]
+label("measured", f"Shipped networks, {header['clips']} cross-dubs of the embedded corpus with pixel truth; parts switched off **at test time**, "
+      "nothing trained again. Brackets: 95% interval over speakers. These are not rows of tables 3 to 6.")  # fmt: skip
+absolute = [r for r in rows if not r.row.startswith("full_minus_")]
+results_table([r for r in absolute if r.metric in ("psnr", "ssim", "lpips", "skill") and r.region == "mouth"], title="the renderer, mouth")
+results_table([r for r in absolute if r.metric in ("aed", "lip_mm", "opening_mm", "opening_r")], title="speech to expression")
+
+# %%
+for metric, said in (("psnr", "full minus switched off, mouth PSNR (dB); right of 0: worse without"), ("lip_mm", "full minus switched off, lip error (mm); left of 0: worse without")):
+    figures.intervals(select(differences, metric=metric, region="mouth"), said, names=names)
+    plt.show()
+
+# %% [markdown]
+# *Picture: two rows of dots with intervals. Above, mouth PSNR lost by the renderer when MSAF is switched off, set to 1, kept at one scale, or when the
+# flow is set to zero. Below, lip error of stage 1 with uniform attention and with semantic images that do not move. A dot whose interval
+# crosses the line at 0 is a part that the network cannot be shown to use.*
+#
+# The same as words, made by a rule: an interval that holds 0 is no difference.
+
+# %%
+for r in [*select(differences, metric="psnr", region="mouth"), *select(differences, metric="lip_mm")]:
+    better = 1 if r.metric == "psnr" else -1
+    if r.value is None or r.low is None:
+        verdict = "no interval, no verdict"
+    elif r.low <= 0 <= r.high:
+        verdict = "no difference can be shown"
+    else:
+        verdict = "worse without" if np.sign(r.value) == better else "BETTER without"
+    print(f"{names[r.row]}: {verdict} ({r.metric}, n = {r.n} speakers)")
+
+# %% [markdown]
+# ## What it looks like
+# One dubbed frame of a test speaker: the trained scales, scale 0, scale 1, and no flow. Differences are enlarged eight times.
+
+# %% tags=["nbval-ignore-output"]
+from paperlib.corpus.banks import collate
+from paperlib.corpus.dataset import Corpus
+from paperlib.evaluation.renderer import Shipped, with_expressions
+
+corpus = Corpus(config.load_profile("classroom").corpus)
+shipped = Shipped.load()
+clip = corpus.load(corpus.clips("test")[0])
+item = with_expressions(clip, torch.from_numpy(clip.coeffs[:, 80:144]))
+b = collate([(item, 12, len(clip) - 1)])  # frame 12, with the clip's last frame as reference
+with torch.no_grad():
+    out = {row: change(shipped.renderer)(b.i3d, b.ref, b.crop).i_i for row, change in ablation.RENDERERS.items()}
+pictures = {row: (i_i.clamp(0, 1) * b.mask + b.crop)[0] for row, i_i in out.items()}
+wanted = {"full": "as trained", "msaf_off": "scale 0", "msaf_scale_1": "scale 1", "flow_off": "no flow"}
+gap = [(8 * (pictures[r] - pictures["full"]).abs()).clamp(0, 1) for r in list(wanted)[1:]]
+print("scales that training found:", {k: round(v, 3) for k, v in shipped.renderer.rbfin.scales().items()})
+show_strip([pictures[r] for r in wanted] + gap, titles=[*wanted.values(), *(f"8 x change, {wanted[r]}" for r in list(wanted)[1:])], columns=4, scale=1.7)
+
+# %% [markdown]
+# *Picture: the same frame with the renderer as trained, with MSAF switched off, with its scale at 1, and without flow; below, where the last
+# three differ from the first.*
+#
+# ## Retrained sweeps
+# Tables 3 to 6 again, on the embedded corpus, would need every row trained, several seeds each. That is **not measured yet**. What it would take:
+
+# %%
+trainings = {name: len(TABLES[name].rows) - (name not in ("table3", "table4")) for name in paper_checks.WHOLE}  # the whole method is shared
+label("not_reproducible", f"Retrained ablations are not measured yet. They need {sum(trainings.values())} trainings a seed "
+      f"({', '.join(f'{n} for {t}' for t, n in trainings.items())}; the whole method of table 4 serves tables 5 and 6), and at least three seeds to "
+      "tell a part's worth from luck. The paper's own need its weights, VoxCeleb1 and LRW.")  # fmt: skip
+
+# %% [markdown]
+# ## Exercise 2: how small a difference can be found?
+# MSAF's is the smallest cost of table 4. Suppose that paired differences between two systems spread with a standard deviation of 0.5 dB from speaker to
+# speaker. With 20 speakers, which is the smallest mean difference (dB) that a test at the 5% level finds four times in five? It is
+# `POWER` standard errors of the mean.
+
+# %% tags=["exercise"]
+answer2 = None  # your turn
+check("exercise 2", answer2, POWER * 0.5 / 20**0.5, tol=0.01, hint="the standard error of a mean is sd / sqrt(n); POWER is imported")
+
+# %% tags=["solution"]
+answer2 = POWER * 0.5 / np.sqrt(20)
+check("exercise 2", answer2, POWER * 0.5 / 20**0.5, tol=0.01)
+
+# %% [markdown]
+# Slide the spread and the number of speakers, and watch which printed costs come into reach.
+
+
+# %%
+def reach(spread=0.5, speakers=20):
+    """Draw the smallest difference that can be found beside the printed PSNR costs of tables 4 and 6."""
+    smallest = POWER * spread / speakers**0.5
+    costs = {TABLES[t].labels[r]: c["psnr"] for t in ("table4", "table6") for r, c in paper_checks.removal_costs(t).items()}
+    fig, ax = plt.subplots(figsize=(7, 2.6))
+    ax.barh(range(len(costs)), list(costs.values()), color=["#0072B2" if v >= smallest else "0.75" for v in costs.values()])
+    ax.axvline(smallest, color="#D55E00", linestyle="--")
+    ax.set_yticks(range(len(costs)), [f"{k}{'' if v >= smallest else ' (too small)'}" for k, v in costs.items()])
+    ax.set(xlabel="printed cost, PSNR (dB); dashed: the smallest that can be found")
+    plt.show()
+
+
+explore(reach, spread=(0.1, 2.0, 0.5), speakers=(5, 100, 20))
+
+# %% [markdown]
+# *Picture: bars of the printed PSNR costs; a dashed line at the smallest difference that 20 speakers can show. Bars that do not reach it are grey and
+# say "too small".*
+#
+# ## Exercise 3: speech with uniform attention
+# Set $W_Q$ of (6) to zero. Then every frame of the window weighs the same. Does the MFCC sequence $A$ still reach the coefficients of our `ExpressionNet`?
+# Answer `True` or `False`, then see whether the check below, which tries it, agrees.
+
+# %% tags=["exercise"]
+answer3 = None  # your turn
+uniform = ablation.with_uniform_attention(ExpressionNet(ec, size).eval())
+semantic = torch.rand(1, 6, 3, size, size)
+with torch.no_grad():
+    one, other = (uniform(torch.randn(1, 6, 13, 28), semantic).exp for _ in range(2))
+check("exercise 3", answer3, not torch.equal(one, other), hint="by (7) z is a mixture of image features; what did speech decide?")
+
+# %% tags=["solution"]
+answer3 = False  # speech only chose the weights, and now it no longer does
+check("exercise 3", answer3, not torch.equal(one, other))
+
+# %% [markdown]
+# ## What could go wrong
+# - *A removal at test time read as an ablation.* A network that was never trained without the part has no reason to cope without it.
+# - *Costs without intervals.* With one run per row nobody knows whether the order of two rows would survive another seed.
+# - *The same metric on another region.* A small cost on the whole frame is a larger one inside the mouth (notebook 09).
+# - *Missing results.* If a cell above says that there is no such results file: `paperlib evaluate ablation --out data/results`.
+
+# %% [markdown]
+# **What is written**: nothing here; `data/results/controls_ablation.json` is made by `paperlib evaluate ablation --out data/results`; with
+# `RECOMPUTE = True` a short version goes to `build/`. **Next**: 11, what a correlation proves, what the networks cost, and where they fail.
