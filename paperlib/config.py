@@ -50,11 +50,12 @@ class TeacherConfig:
 
     size: int = 48  # Wav2Lip's own is 96
     width: int = 12  # channels of the first layer (Wav2Lip: 16)
-    steps: int = 1800
-    batch: int = 16
+    steps: int = 1500
+    batch: int = 20
     lr: float = 1e-3
+    from_reference: bool = True  # paint a change of the reference; Wav2Lip, with hours of video, paints from nothing (`paper`: False)
     sync_weight: float = 0.03  # Wav2Lip's weight of the sync loss, once it is switched on
-    sync_from: float = 0.6  # share of the steps after which the sync loss is added
+    sync_from: float = 0.8  # share of the steps after which the sync loss is added
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ExpressionConfig:
     d_a: int = 64  # length of F_a
     d_v: int = 48  # length of F_v
     d: int = 64  # length of q, K, V and z
+    residual_audio: bool = False  # extension: add a linear map of F_a to z of (7), where the teacher's images say too little
     k: int = 2  # the window N(t) has 2k+1 frames
     lstm_hidden: int = 64  # per direction
     window: int = 25  # frames per training sequence (the paper: an LRW clip of 29)
@@ -152,7 +154,7 @@ _SMOKE = Profile(
     sync=SyncConfig(size=32, width=8, embed=32, steps=20, batch=8),
     teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
     expression=ExpressionConfig(
-        audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, lstm_hidden=32,
+        audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,
         window=15, steps=60, batch=4,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
@@ -167,7 +169,7 @@ _PAPER = Profile(
     clips=200,
     corpus=CorpusConfig(size=192, train_speakers=400, val_speakers=40, test_speakers=60, clips_per_speaker=10),
     sync=SyncConfig(size=96, width=32, embed=512, steps=100_000, batch=64, lr=1e-4),
-    teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4),
+    teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, from_reference=False),
     expression=ExpressionConfig(
         audio_channels=(64, 192, 384, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=256,
         early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
@@ -180,7 +182,9 @@ _PAPER = Profile(
     ),
 )  # fmt: skip
 
-PROFILES: dict[str, Profile] = {"smoke": _SMOKE, "classroom": Profile(name="classroom"), "paper": _PAPER}
+_CLASSROOM = Profile(name="classroom", expression=ExpressionConfig(residual_audio=True))
+
+PROFILES: dict[str, Profile] = {p.name: p for p in (_SMOKE, _CLASSROOM, _PAPER)}
 
 
 def load_profile(name: str, **overrides: Any) -> Profile:

@@ -61,6 +61,11 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("CNN_audio widths", "config:expression.audio_channels", "classic VGG-M at `paper`; narrow where minutes count"),
     Unstated("CNN_visual widths", "config:expression.visual_channels", "classic VGG-M at `paper`; narrow where minutes count"),
     Unstated(
+        "path of F_a besides the attention",
+        "config:expression.residual_audio",
+        "literally (7) and (8) give the Bi-LSTM image features alone; a teacher trained for minutes shows too little of the speech",
+    ),
+    Unstated(
         "MFCC settings",
         "paperlib.media.audio:mfcc",
         "13 coefficients, 25 ms windows every 10 ms: what SyncNet and its followers use",

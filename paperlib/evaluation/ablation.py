@@ -69,7 +69,7 @@ def renderer_scores(shipped: renderer.Shipped, corpus: Corpus, clips: list, lpip
         source, target = corpus.load(clip), corpus.load(pair_of(clip))
         item = renderer.with_expressions(source, shipped.expressions(corpus, target.id))
         out = {(row, "predicted"): renderer.run_renderer(net, item)["full"] for row, net in nets.items()}
-        frozen = frozen_mouth(source.frames.astype(np.float32) / 255, source.lmk_neutral, source.masks())
+        frozen = frozen_mouth(source.frames.astype(np.float32) / 255, source.coeffs, source.masks())
         out["frozen_mouth", "none"] = torch.from_numpy(frozen).movedim(-1, 1)  # the zero of `skill`
         scores += [s for s in renderer.score_pair(out, target, source, lpips_net) if s["row"] in nets]
     return scores

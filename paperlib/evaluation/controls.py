@@ -69,30 +69,27 @@ class Ridge:
         return torch.from_numpy(self._apply(item, self.weights)).float()
 
 
-def frozen_mouth(frames: np.ndarray, lmk_neutral: np.ndarray, masks: np.ndarray, index: int = 0) -> np.ndarray:
+def frozen_mouth(frames: np.ndarray, coeffs: np.ndarray, masks: np.ndarray, index: int = 0) -> np.ndarray:
     """Every frame with the mouth of frame `index`, carried along by the head's rigid motion: what a system does that ignores speech.
 
-    frames: (T, H, W, 3) float in [0, 1]; lmk_neutral: (T, 68, 2) px of the posed neutral face; masks: (T, 1, H, W).
+    Each masked pixel looks up, through the face model with frame `index`'s expression, where its point of skin was in frame `index`;
+    points hidden there, and pixels beside the face, keep the frame's own colour (which favours this control).
+
+    frames: (T, H, W, 3) float in [0, 1]; coeffs: (T, 257), true or fitted; masks: (T, 1, H, W).
     """
-    import cv2
+    from paperlib.face3d.coefficients import with_exp
+    from paperlib.face3d.face_renderer import true_flow
+    from paperlib.face3d.morphable_model import default_model
+    from paperlib.models.flow import warp
 
-    size = frames.shape[1]
-    out = np.empty_like(frames)
-    lower = list(range(2, 15)) + list(range(31, 36)) + list(range(48, 68))
-    for t in range(len(frames)):
-        matrix = _affine(lmk_neutral[index, lower], lmk_neutral[t, lower])
-        shifted = matrix.copy()  # cv2 counts pixel centres at integers, we at integers + 0.5
-        shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
-        pasted = cv2.warpAffine(frames[index], shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        m = masks[t].transpose(1, 2, 0)
-        out[t] = frames[t] * (1 - m) + pasted * m
-    return out
-
-
-def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(2, 3) least-squares affine map of points (N, 2) onto points (N, 2)."""
-    x = np.concatenate([source, np.ones((len(source), 1))], 1)
-    return np.linalg.lstsq(x, target, rcond=None)[0].T
+    c = torch.as_tensor(coeffs)
+    moved = with_exp(c, c[index : index + 1, 80:144].expand(len(c), -1))
+    with torch.no_grad():
+        flow, valid = true_flow(default_model(), moved, moved[index : index + 1].expand(len(c), -1), frames.shape[1])
+        source = torch.from_numpy(frames[index]).movedim(-1, 0)[None].expand(len(c), -1, -1, -1)
+        pasted = warp(source, torch.as_tensor(flow).float()).movedim(1, -1).numpy()
+    m = masks.transpose(0, 2, 3, 1) * np.asarray(valid, np.float32).reshape(len(c), *frames.shape[1:3], 1)
+    return (frames * (1 - m) + pasted * m).astype(np.float32)
 
 
 def outline_leak(outlines: list[np.ndarray], openings: list[np.ndarray], folds: int = 4, penalty: float = 1.0) -> float:

@@ -88,7 +88,7 @@ def systems(shipped: Shipped, corpus: Corpus, source: Clip, target: Clip) -> dic
         out |= {(row, beta): frames[row] for row in ("full", "warp_only", "i3d_only")}
     masks = source.masks()
     pictures = source.frames.astype(np.float32) / 255
-    frozen = frozen_mouth(pictures, source.lmk_neutral, masks)
+    frozen = frozen_mouth(pictures, source.coeffs, masks)
     out["frozen_mouth", "none"] = torch.from_numpy(frozen).movedim(-1, 1)
     out["reference_pasted", "none"] = predicted["reference_pasted"]
     out["source_unchanged", "none"] = torch.from_numpy(pictures).movedim(-1, 1)

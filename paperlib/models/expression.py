@@ -90,6 +90,7 @@ class ExpressionNet(nn.Module):
     By (7) z is a mixture of image features alone: speech reaches the coefficients only by weighting them (and through V itself).
     Ablations of table 3, whose wiring the paper does not give: `use_semantic=False` lets the speech features attend to themselves;
     `use_attention=False` joins F_a and F_v of the same frame by one linear layer; with both off that layer sees F_a alone.
+    Extension, not in the paper: `cfg.residual_audio` adds a linear map of F_a to z, so that speech is not limited to what V shows.
     """
 
     def __init__(self, cfg: ExpressionConfig, semantic_size: int, use_semantic: bool = True, use_attention: bool = True):
@@ -102,6 +103,7 @@ class ExpressionNet(nn.Module):
             self.attend = LocalCrossModalAttention(cfg.d_a, cfg.d_v if use_semantic else cfg.d_a, cfg.d, cfg.k)
         else:
             self.join = nn.Linear(cfg.d_a + (cfg.d_v if use_semantic else 0), cfg.d)
+        self.audio_skip = nn.Linear(cfg.d_a, cfg.d, bias=False) if cfg.residual_audio and use_attention else None
         self.lstm = nn.LSTM(cfg.d, cfg.lstm_hidden, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * cfg.lstm_hidden, EXP_SIZE)
 
@@ -121,6 +123,8 @@ class ExpressionNet(nn.Module):
             memory = self.cnn_visual(semantic.flatten(0, 1)).unflatten(0, (batch, frames))  # eq. (4)
         if self.use_attention:
             z, attention = self.attend(f_a, memory, lengths)  # eq. (5)-(7)
+            if self.audio_skip is not None:
+                z = z + self.audio_skip(f_a)
         else:
             z = self.join(torch.cat([f_a, memory], dim=-1) if self.use_semantic else f_a)
             attention = z.new_zeros(batch, frames, 2 * self.cfg.k + 1)

@@ -43,7 +43,8 @@ def halvings(size: int) -> int:
 class SemanticTeacher(nn.Module):
     """Wav2Lip's generator, its widths set by `cfg.width` (Wav2Lip: 16).
 
-    Face and speech each become one vector; a decoder with skips to the face encoder paints the speaking face.
+    Face and speech each become one vector; a decoder with skips to the face encoder paints the speaking face: from nothing, as
+    Wav2Lip's does, or with `cfg.from_reference` as a change of the reference, which starts at no change.
     """
 
     def __init__(self, cfg: TeacherConfig):
@@ -61,7 +62,11 @@ class SemanticTeacher(nn.Module):
             nn.ConvTranspose2d(2 * code, width[-1], bottom, bias=False), nn.BatchNorm2d(width[-1]), nn.ReLU(inplace=True)
         )
         self.up = nn.ModuleList(nn.Sequential(_deconv(2 * width[i], width[i - 1]), Residual(width[i - 1])) for i in range(n, 0, -1))
-        self.head = nn.Sequential(conv_bn(2 * width[0], width[0]), nn.Conv2d(width[0], 3, 1), nn.Sigmoid())
+        self.head = nn.Sequential(conv_bn(2 * width[0], width[0]), nn.Conv2d(width[0], 3, 1))
+        self.from_reference = cfg.from_reference
+        if cfg.from_reference:
+            nn.init.normal_(self.head[-1].weight, std=1e-2)
+            nn.init.zeros_(self.head[-1].bias)
 
     def forward(self, mel: Tensor, face: Tensor) -> Tensor:
         """mel (B, 1, 80, 16) in [-4, 4]; face (B, 6, S, S) in [0, 1]: lower half masked, then the reference -> (B, 3, S, S) in [0, 1]."""
@@ -73,4 +78,7 @@ class SemanticTeacher(nn.Module):
         x = self.from_code(torch.cat([self.speech(mel), self.to_code(skips[-1])], dim=1))
         for up in self.up:
             x = up(torch.cat([x, skips.pop()], dim=1))
-        return self.head(torch.cat([x, skips.pop()], dim=1))
+        painted = self.head(torch.cat([x, skips.pop()], dim=1))
+        if self.from_reference:
+            painted = painted + torch.logit(face[:, 3:], eps=0.02)
+        return torch.sigmoid(painted)

@@ -38,17 +38,17 @@ def weighted_l1(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return ((out - target).abs() * (weight / weight.mean())).mean()
 
 
-def windows(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Runs of five frames: (mel (B*5, 1, 80, 16), input faces (B*5, 6, S, S), targets (B*5, 3, S, S)); one far reference a run."""
+def windows(bank: list[FaceItem], batch: int, generator: torch.Generator, span: int = SPAN) -> tuple[torch.Tensor, ...]:
+    """Runs of `span` frames: (mel (B*span, 1, 80, 16), input faces (B*span, 6, S, S), targets (B*span, 3, S, S)), one reference a run."""
     mel, faces, target = [], [], []
     for _ in range(batch):
         item = bank[int(torch.randint(len(bank), (1,), generator=generator))]
         n = len(item.faces)
-        t = int(torch.randint(0, n - SPAN + 1, (1,), generator=generator))
+        t = int(torch.randint(0, n - span + 1, (1,), generator=generator))
         r = int(torch.randint(0, n, (1,), generator=generator))
-        frames = to_float(item.faces[t : t + SPAN])
+        frames = to_float(item.faces[t : t + span])
         reference = to_float(item.faces[r])[None].expand_as(frames)
-        mel.append(item.mel[t : t + SPAN, None])
+        mel.append(item.mel[t : t + span, None])
         faces.append(torch.cat([mask_lower_half(frames), reference], 1))
         target.append(frames)
     return torch.cat(mel), torch.cat(faces), torch.cat(target)
@@ -57,7 +57,8 @@ def windows(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tup
 def train_teacher(
     net: SemanticTeacher, expert: SyncNet, train: list[list[FaceItem]], val: list[FaceItem], cfg: TeacherConfig, seed: int, **loop
 ) -> History:
-    """Train `net`; `expert` stays frozen. Each step draws cfg.batch // 5 runs (at least 1) from one of the banks in `train`, in turn.
+    """Train `net`; `expert` stays frozen. Each step draws cfg.batch frames from one of the banks in `train`, in turn; with the sync
+    loss, runs of five.
 
     Validation is the weighted L1 on `val`. loop: see `loop.fit`.
     """
@@ -71,11 +72,12 @@ def train_teacher(
         net.train()
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
-        mel, faces, target = windows(train[i % len(train)], runs, generator)
+        synced = i >= cfg.sync_from * cfg.steps  # before, single frames: more clips in a batch steady its BatchNorm
+        mel, faces, target = windows(train[i % len(train)], *((runs, generator) if synced else (cfg.batch, generator, 1)))
         out = net(mel, faces)
         l1 = weighted_l1(out, target)
         loss, log = l1, {"l1": l1.item()}
-        if i >= cfg.sync_from * cfg.steps:
+        if synced:
             half = out.shape[-1] // 2
             lip = out.view(runs, SPAN, *out.shape[1:])[..., half:, :].flatten(1, 2)
             middle = mel.view(runs, SPAN, 1, 80, 16)[:, SPAN // 2]

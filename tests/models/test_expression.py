@@ -73,11 +73,14 @@ def test_window_of_one_frame_returns_v_and_silences_the_query():
 
 
 def test_whole_network_with_k_0_does_not_hear():
-    net = build(k=0).eval()
+    """As printed, (7) mixes image features alone; the extension `residual_audio` changes that."""
+    net = build(k=0, residual_audio=False).eval()
     mfcc, semantic = inputs()
     assert torch.equal(net(mfcc, semantic).exp, net(torch.randn_like(mfcc), semantic).exp)
     wide = build(k=2).eval()
     assert not torch.equal(wide(mfcc, semantic).exp, wide(torch.randn_like(mfcc), semantic).exp)
+    extended = build(k=0, residual_audio=True).eval()
+    assert not torch.equal(extended(mfcc, semantic).exp, extended(torch.randn_like(mfcc), semantic).exp)
 
 
 def test_attention_gradients():
