@@ -18,9 +18,9 @@ def inputs(batch=2, frames=7, seed=0):
     return torch.randn(batch, frames, 13, 28, generator=g), torch.rand(batch, frames, 3, S, S, generator=g)
 
 
-def build(seed=0, k=2, **kw):
+def build(seed=0, k=2, residual_audio=False, **kw):
     torch.manual_seed(seed)
-    return ExpressionNet(dataclasses.replace(CFG, k=k), S, **kw)
+    return ExpressionNet(dataclasses.replace(CFG, k=k, residual_audio=residual_audio), S, **kw)
 
 
 def attention_by_loop(q, key, value, k, lengths):
