@@ -5,7 +5,7 @@
 # **You need**: 06, 09. **You learn**: figure 7 with its interval, why a mouth that never moves has the same correlation, how table 7 was counted
 # and what its columns give away, and on which frames a dub fails.
 #
-# **Minutes**: read 40 · smoke 0.5 · classroom 0.5
+# **Minutes**: read 40 · smoke 1.0 · classroom 1.0
 
 # %% tags=["parameters"]
 PROFILE = "smoke"

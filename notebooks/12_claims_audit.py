@@ -4,7 +4,7 @@
 #
 # **You need**: 09, 10, 11. **You learn**: what holds, what is a trend, what does not hold, what nobody outside can test, and why.
 #
-# **Minutes**: read 20 · smoke 0.2 · classroom 0.2
+# **Minutes**: read 20 · smoke 0.4 · classroom 0.4
 
 # %% tags=["parameters"]
 PROFILE = "smoke"
