@@ -61,7 +61,7 @@ def constant_flow(x, y=0.0):
     return torch.tensor([x, y]).view(1, 2, 1, 1).expand(1, 2, size, size)
 
 
-still = frozen_mouth(clip.frames.astype(np.float32) / 255, clip.lmk_neutral, clip.masks(), index=reference_at)[target_at]
+still = frozen_mouth(clip.frames.astype(np.float32) / 255, clip.coeffs, clip.masks(), index=reference_at)[target_at]
 wrong = {
     "frozen": torch.from_numpy(still).movedim(-1, 0)[None],
     "blurred": inside(torch.nn.functional.avg_pool2d(truth, 5, 1, 2)),
@@ -133,8 +133,8 @@ show_source(generator_loss)
 from paperlib.losses.perceptual import crop_resize
 from paperlib.models.critic import Critic
 
-picks = list(range(0, len(clip), 7))
-true_mouths = crop_resize(to_float(item.frames[picks]), item.mouth[picks], 32)
+picks = list(range(0, len(clip), 12))
+true_mouths = crop_resize(to_float(item.frames[picks]), item.mouth[picks], 24)
 frozen_mouths = true_mouths[:1].expand_as(true_mouths).contiguous()
 blurred_mouths = torch.nn.functional.avg_pool2d(true_mouths, 5, 1, 2)
 
@@ -403,7 +403,7 @@ for name in ("smoke", "classroom", "paper"):
 # `paperlib train renderer`). **Before you run**: will the loss jump when the stage changes? Up or down?
 
 # %% tags=["nbval-ignore-output"]
-FEWEST, MOST = 48, 200  # steps of this demonstration
+FEWEST, MOST = 48, 120  # steps of this demonstration
 share = min(max(total_steps(profile.renderer), FEWEST), MOST) / total_steps(profile.renderer)
 steps = {k: max(1, round(share * getattr(profile.renderer, k))) for k in ("steps_warm", "steps_joint1", "steps_joint2")}
 train_cfg = dataclasses.replace(profile.renderer, lr=5 * profile.renderer.lr, **steps)  # a short run may take larger steps
