@@ -307,9 +307,9 @@ print("the same sound gives the same pictures:", torch.equal(v, semantic_images(
 show_strip(torch.stack([face, mask_lower_half(face)]), titles=["reference", "lower half masked"], scale=1.8)
 
 # %% [markdown]
-# *Picture: first row, another speaker's true frames; second row, V: the fixed face speaking the same sentence. The curves: that speaker's
-# true lip opening, and how dark the mouth of V is, both scaled to their own range. V opens and shuts when the speaker does, without ever
-# having seen this speaker.*
+# *Picture: first row, another speaker's true frames; second row, V: the fixed face speaking the same sentence; third row, its mouth enlarged.
+# The curves: that speaker's true lip opening, and how dark the mouth of V is, both scaled to their own range. V opens and shuts with the
+# sentence, roughly when the speaker does, and has never seen this speaker.*
 
 # %%
 top, bottom, left, right = (round(teacher.size * share) for share in MOUTH_BOX)
@@ -322,7 +322,8 @@ def scaled(x):
 
 
 curves = {"true opening": scaled(truth), "darkness of V's mouth": scaled(change)}
-speech_strip(clip.phonemes, T, curves, {"speaker": clip.frames, "V": v.movedim(1, -1).numpy()}, ylabel="scaled to 0..1")
+pictures = {"speaker": clip.frames, "V": v.movedim(1, -1).numpy(), "V, mouth": box.movedim(1, -1).numpy()}
+speech_strip(clip.phonemes, T, curves, pictures, ylabel="scaled to 0..1")
 plt.suptitle(f"teacher on a test clip: r(true opening, darkness of V's mouth) = {np.corrcoef(truth, change)[0, 1]:.2f}")
 plt.show()
 label("measured", f"One clip of one unseen embedded speaker, shipped network `{card['name']}`. It shows what V is; it proves nothing.")
@@ -395,7 +396,8 @@ check("exercise 3", answer3, no_information_confidence(24, 7.0, 7 * 2**0.5), tol
 # ## How the two shipped networks were trained
 # *Picture: curves from the networks' cards. Left, the expert's cross-entropy: where the curve for unseen speakers leaves that of training, it
 # has begun to learn its few speakers by heart; the dotted line is guessing. Middle, how often it tells a true pair from a false one on
-# unseen speakers; the dotted line is chance. Right, the teacher: mean absolute error of its pictures, the mouth weighted.*
+# unseen speakers; the dotted line is chance. Right, the teacher: mean absolute error of its pictures, the mouth weighted. Its unseen clips
+# show the neutral actor only, which is easier than the people among the training clips; the step up is where the sync loss sets in.*
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.8))
