@@ -134,8 +134,9 @@ show_source(ExpressionNet.__init__)
 # switches: it builds every network at this profile's widths and counts what it lost.
 
 # %%
-rc, ec, size = profile.renderer, profile.expression, profile.teacher.size
 replace = config.dataclasses.replace
+rc, size = profile.renderer, profile.teacher.size
+ec = replace(profile.expression, residual_audio=False)  # wired as printed
 switches = [
     ("table 3, w/o semantic images", "ExpressionNet(use_semantic=False)", ExpressionNet(ec, size, use_semantic=False)),
     ("table 3, w/o cross-modal attention", "ExpressionNet(use_attention=False)", ExpressionNet(ec, size, use_attention=False)),
@@ -162,7 +163,18 @@ lines += [f"| {row} | `{how}` | {whole[type(net)] - parameters(net):,} of {whole
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Three rows lose no parameter at all: a loss and a schedule leave no trace in the network. They exist only while it trains.
+# One switch of ours goes the other way. As printed, (7) lets speech only *choose among* image features. Where the semantic images say little, that is
+# not enough to learn from; so our smaller profiles add `residual_audio`, a linear map of the speech features beside (7). **It is an extension: the
+# paper's network does not have it.** Whether the shipped network does, its card says:
+
+# %%
+from paperlib.training.checkpoints import read_card
+
+extended = read_card("expression_classroom")["config"]["residual_audio"]
+print("the shipped stage 1 network has an audio path beside (7):", extended)
+
+# %% [markdown]
+# Three rows of the table lose no parameter at all: a loss and a schedule leave no trace in the network. They exist only while it trains.
 #
 # **Check.** Two facts that follow from (15) to (22) alone, on an untrained network. First, scale 0 *is* the network without MSAF: same weights, same
 # picture. Second, once the scale is 0, TMN cannot reach the result $I_i$ any more, whatever its weights.
@@ -209,11 +221,12 @@ rows, header = read_results("controls_ablation", folder)
 names = {
     "full_minus_msaf_off": "MSAF scale 0", "full_minus_msaf_scale_1": "MSAF scale 1", "full_minus_msaf_low_only": "MSAF at low level only",
     "full_minus_msaf_high_only": "MSAF at high level only", "full_minus_flow_off": "flow 0: reference as filmed",
-    "full_minus_uniform_attention": "uniform attention", "full_minus_still_semantic_images": "still semantic images",
+    "full_minus_uniform_attention": "uniform attention", "full_minus_audio_path_off": "our audio path off", "full_minus_still_semantic_images": "still semantic images",
 }  # fmt: skip
 differences = [r for r in rows if r.row.startswith("full_minus_")]
 label("measured", f"Shipped networks, {header['clips']} cross-dubs of the embedded corpus with pixel truth; parts switched off **at test time**, "
-      "nothing trained again. Brackets: 95% interval over speakers. These are not rows of tables 3 to 6.")  # fmt: skip
+      "nothing trained again. Brackets: 95% interval over speakers. These are not rows of tables 3 to 6."
+      + (" The stage 1 network has our audio path beside (7): its removals say little about the paper's." if extended else ""))  # fmt: skip
 absolute = [r for r in rows if not r.row.startswith("full_minus_")]
 results_table([r for r in absolute if r.metric in ("psnr", "ssim", "lpips", "skill") and r.region == "mouth"], title="the renderer, mouth")
 results_table([r for r in absolute if r.metric in ("aed", "lip_mm", "opening_mm", "opening_r")], title="speech to expression")
@@ -225,7 +238,8 @@ for metric, said in (("psnr", "full minus switched off, mouth PSNR (dB); right o
 
 # %% [markdown]
 # *Picture: two rows of dots with intervals. Above, mouth PSNR lost by the renderer when MSAF is switched off, set to 1, kept at one scale, or when the
-# flow is set to zero. Below, lip error of stage 1 with uniform attention and with semantic images that do not move. A dot whose interval
+# flow is set to zero. Below, lip error of stage 1 with uniform attention, with semantic images that do not move, and without our audio path if the
+# network has one. A dot whose interval
 # crosses the line at 0 is a part that the network cannot be shown to use.*
 #
 # The same as words, made by a rule: an interval that holds 0 is no difference.
@@ -314,8 +328,8 @@ explore(reach, spread=(0.1, 2.0, 0.5), speakers=(5, 100, 20))
 # say "too small".*
 #
 # ## Exercise 3: speech with uniform attention
-# Set $W_Q$ of (6) to zero. Then every frame of the window weighs the same. Does the MFCC sequence $A$ still reach the coefficients of our `ExpressionNet`?
-# Answer `True` or `False`, then see whether the check below, which tries it, agrees.
+# Set $W_Q$ of (6) to zero. Then every frame of the window weighs the same. In the network **as printed**, with the semantic images held fixed, does the MFCC
+# sequence $A$ still reach the coefficients? Answer `True` or `False`; the cell below tries it.
 
 # %% tags=["exercise"]
 answer3 = None  # your turn

@@ -12,6 +12,7 @@ from paperlib.errors import InputError
 from paperlib.paper import SYSTEM_LABELS, TABLES
 from paperlib.results import Row, read_results, select
 from paperlib.tables import cell
+from paperlib.training.checkpoints import read_card
 
 README = paths.ROOT / "README.md"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -63,6 +64,8 @@ def stage1(folder: Path | None = None) -> str:
     chosen = {row: [_one(rows, row=row, metric=m) for m in STAGE1_METRICS] for row in STAGE1}
     lines = [[STAGE1[row], *("undefined (constant)" if r.value is None else cell(r, 2) for r in found)] for row, found in chosen.items()]
     caption = _caption([r for found in chosen.values() for r in found])
+    if read_card("expression_classroom")["config"].get("residual_audio"):
+        caption += ". The network has an audio path beside (7), an extension that the paper does not have"
     return f"{title} {caption}.\n\n" + _table(["", *STAGE1_METRICS.values()], lines)
 
 

@@ -23,6 +23,22 @@ def write(folder, value=0.5):
     write_results("controls_renderer", rows, HEADER, folder)
 
 
+@pytest.fixture
+def card(monkeypatch):
+    """The shipped network's card, as far as the block reads it; a test may change it."""
+    made = {"config": {"residual_audio": False}}
+    monkeypatch.setattr(readme, "read_card", lambda name: made)
+    return made
+
+
+def test_an_extension_of_the_network_is_said(tmp_path, card):
+    write(tmp_path)
+    assert "audio path" not in readme.block(tmp_path)
+    card["config"]["residual_audio"] = True
+    assert "an audio path beside (7), an extension that the paper does not have" in readme.block(tmp_path)
+
+
+@pytest.mark.usefixtures("card")
 def test_block_names_data_n_and_interval(tmp_path):
     write(tmp_path)
     text = readme.block(tmp_path)
@@ -39,6 +55,7 @@ def test_results_that_are_not_there_are_said_not_to_be(tmp_path):
     assert text.count("Not measured yet") == 2 and "Published" in text
 
 
+@pytest.mark.usefixtures("card")
 def test_tables_never_mix_data(tmp_path):
     write(tmp_path)
     rows = readme.read_results("controls_expression", tmp_path)[0]
@@ -48,6 +65,7 @@ def test_tables_never_mix_data(tmp_path):
         readme.block(tmp_path)
 
 
+@pytest.mark.usefixtures("card")
 def test_fill_touches_only_the_block(tmp_path):
     write(tmp_path)
     text = f"# Title\n\n{readme.BEGIN}\nold\n{readme.END}\n\nend\n"

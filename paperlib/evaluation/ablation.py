@@ -46,9 +46,21 @@ def without_flow(net: nn.Module) -> nn.Module:
 
 
 def with_uniform_attention(net: nn.Module) -> nn.Module:
-    """A copy of an ExpressionNet with W_Q of (6) at zero: every frame of N(t) weighs the same, so speech no longer asks."""
+    """A copy of an ExpressionNet with W_Q of (6) at zero: every frame of N(t) weighs the same, so speech no longer asks.
+
+    As printed, (7) then hears no speech but what the images show. A network with our audio path beside (7) still does.
+    """
     net = copy.deepcopy(net)
     net.attend.w_q.weight.data.zero_()
+    return net
+
+
+def without_audio_path(net: nn.Module) -> nn.Module:
+    """A copy of an ExpressionNet whose audio path beside (7), our extension, adds nothing; ValueError if it has none."""
+    if net.audio_skip is None:
+        raise ValueError("this network has no audio path beside (7)")
+    net = copy.deepcopy(net)
+    net.audio_skip.weight.data.zero_()
     return net
 
 
@@ -76,7 +88,7 @@ def renderer_scores(shipped: renderer.Shipped, corpus: Corpus, clips: list, lpip
 
 
 def expression_scores(corpus: Corpus, clips: list, name: str = "expression_classroom") -> list[dict]:
-    """Per-clip measures of stage 1: whole, with uniform attention, and with semantic images that never move."""
+    """Per-clip measures of stage 1: whole, with uniform attention, with semantic images that never move, without our audio path."""
     net, _ = checkpoints.load(name)
     teacher, card = checkpoints.load(name.replace("expression", "teacher"))
     face, uniform = neutral_face(card["config"]["size"]), with_uniform_attention(net)
@@ -85,6 +97,9 @@ def expression_scores(corpus: Corpus, clips: list, name: str = "expression_class
         "uniform_attention": lambda item: predict(uniform, item.mfcc, semantic_images(teacher, face, item.mel)),
         "still_semantic_images": lambda item: predict(net, item.mfcc, face[None].expand(len(item.mfcc), -1, -1, -1)),
     }
+    if net.audio_skip is not None:
+        printed = without_audio_path(net)
+        rows["audio_path_off"] = lambda item: predict(printed, item.mfcc, semantic_images(teacher, face, item.mel))
     return expression.score(corpus, clips, rows)
 
 

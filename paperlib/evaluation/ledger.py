@@ -63,6 +63,10 @@ def number(row: Row, digits: int = 3) -> str:
     return f"{row.value:.{digits}f}" + (f" {row.unit}" if row.unit else "") + interval
 
 
+def _part(row: Row) -> str:
+    return row.row.removeprefix("full_minus_").replace("_", " ")
+
+
 def abstract(claim: Claim, evidence: Evidence) -> Entry:
     """The five differences of the abstract against every row of the table."""
     table = "table" + claim.id[-1]
@@ -125,13 +129,14 @@ def ablation(claim: Claim, evidence: Evidence) -> Entry:
         why = "retrained on the embedded corpus: " + ("same direction" if agrees else "another direction")
         return Entry(claim, recomputed, said, TREND if agrees else FAILS, why, retrained[0])
     shown = [
-        d for row, metric in removals for d in evidence.rows("controls_ablation", row=f"full_minus_{row}", metric=metric, region="mouth")
-    ]
-    said = "; ".join(
-        f"full minus {d.row.removeprefix('full_minus_').replace('_', ' ')} (switched off at test time): {d.metric} {number(d)}, n {d.n}"
-        for d in shown
+        d
+        for row, metric in removals
+        for d in evidence.rows("controls_ablation", row=f"full_minus_{row}", metric=metric, region="mouth")
         if d.value is not None
-    )
+    ]
+    said = "; ".join(f"full minus {_part(d)}, switched off at test time: {d.metric} {number(d)}, n = {d.n} speakers" for d in shown)
+    if said and name == "table3" and evidence.rows("controls_ablation", row="audio_path_off"):
+        said += "; this network has an audio path beside (7), which the paper's has not"
     why = "the retrained ablation is not measured yet" + ("; a removal at test time decides nothing" if said else "")
     return Entry(claim, recomputed, said, NOT_TESTABLE, why, shown[0] if said else None)
 

@@ -52,20 +52,35 @@ def test_flow_off_leaves_the_reference(net, images):
     assert net(*images).flow.abs().max() > 0
 
 
+def expression_net(residual_audio):
+    profile = load_profile("smoke", expression__residual_audio=residual_audio)
+    torch.manual_seed(0)
+    return ExpressionNet(profile.expression, profile.teacher.size).eval(), torch.rand(1, 9, 3, profile.teacher.size, profile.teacher.size)
+
+
 @torch.no_grad()
-def test_uniform_attention_weighs_all_frames_alike():
-    profile = load_profile("smoke")
-    size = profile.teacher.size
-    net = ExpressionNet(profile.expression, size).eval()
-    mfcc, semantic = torch.randn(1, 9, 13, 28), torch.rand(1, 9, 3, size, size)
-    k = profile.expression.k
-    attention = ablation.with_uniform_attention(net)(mfcc, semantic).attention
-    torch.testing.assert_close(attention[0, k], torch.full((2 * k + 1,), 1 / (2 * k + 1)))
+@pytest.mark.parametrize("residual_audio", [False, True])
+def test_uniform_attention_weighs_all_frames_alike(residual_audio):
+    net, semantic = expression_net(residual_audio)
+    k, uniform = net.cfg.k, ablation.with_uniform_attention(net)
+    first, second = (uniform(torch.randn(1, 9, 13, 28), semantic) for _ in range(2))
+    torch.testing.assert_close(first.attention[0, k], torch.full((2 * k + 1,), 1 / (2 * k + 1)))
     assert net.attend.w_q.weight.abs().max() > 0
-    other = ablation.with_uniform_attention(net)(torch.randn(1, 9, 13, 28), semantic).exp
-    assert torch.equal(other, ablation.with_uniform_attention(net)(mfcc, semantic).exp)  # speech reaches nothing any more
+    assert torch.equal(first.exp, second.exp) is not residual_audio  # as printed, speech reaches nothing any more
+
+
+@torch.no_grad()
+def test_without_the_audio_path_the_network_is_the_printed_one():
+    net, semantic = expression_net(True)
+    printed, _ = expression_net(False)
+    printed.load_state_dict({k: v for k, v in net.state_dict().items() if not k.startswith("audio_skip")})
+    mfcc = torch.randn(1, 9, 13, 28)
+    assert torch.equal(ablation.without_audio_path(net)(mfcc, semantic).exp, printed(mfcc, semantic).exp)
+    assert not torch.equal(net(mfcc, semantic).exp, printed(mfcc, semantic).exp)
+    with pytest.raises(ValueError, match="no audio path"):
+        ablation.without_audio_path(printed)
 
 
 def test_rows_are_known():
-    for row in (*ablation.RENDERERS, "uniform_attention", "still_semantic_images"):
+    for row in (*ablation.RENDERERS, "uniform_attention", "audio_path_off", "still_semantic_images"):
         assert paper.row_id(ablation.TABLE, row) and paper.row_id(ablation.TABLE, f"full_minus_{row}")

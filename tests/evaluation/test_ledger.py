@@ -72,8 +72,14 @@ def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_pat
     removed = Row("controls_ablation", "full_minus_msaf_off", "psnr", 2.0, unit="dB", data="x", low=1.5, high=2.5, n=10, region="mouth")
     write_results("controls_ablation", [removed], HEADER, tmp_path)
     entry = entries(tmp_path)["msaf_helps"]
-    assert entry.verdict == ledger.NOT_TESTABLE and "2.000 dB [1.500, 2.500], n 10" in entry.measured
-    assert "decides nothing" in entry.why
+    assert entry.verdict == ledger.NOT_TESTABLE and "2.000 dB [1.500, 2.500], n = 10 speakers" in entry.measured
+    assert "decides nothing" in entry.why and "audio path" not in entry.measured
+    lip = {"unit": "mm", "data": "x", "low": -0.3, "high": -0.1, "n": 10, "region": "mouth"}
+    stage1 = [Row("controls_ablation", row, "lip_mm", -0.2, **lip) for row in ("full_minus_uniform_attention", "audio_path_off")]
+    write_results("controls_ablation", [removed, *stage1], HEADER, tmp_path)
+    found = entries(tmp_path)
+    assert "audio path beside (7), which the paper's has not" in found["attention_helps"].measured
+    assert "audio path" not in found["msaf_helps"].measured
     for low, value, high, verdict in (
         (0.1, 0.2, 0.3, ledger.TREND),
         (-0.3, -0.2, -0.1, ledger.FAILS),
