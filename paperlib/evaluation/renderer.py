@@ -152,13 +152,15 @@ def summarise(scores: list[dict], data: str, track: str, motion: str) -> list[Ro
 
 def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
     """Write controls_renderer.json: cross-dubs of all counterfactual pairs (both directions) of the classroom test speakers."""
+    from tqdm import tqdm
+
     from paperlib.weights import load_lpips
 
     start = time.perf_counter()
     corpus, shipped, lpips_net = Corpus(config.load_profile("classroom").corpus), Shipped.load(), load_lpips()
     sources = corpus.clips("test")[:clips]
     scores: dict[str, list[dict]] = {}
-    for clip in sources:
+    for clip in tqdm(sources, desc="cross-dubs", unit="clip"):
         source, target = corpus.load(clip), corpus.load(pair_of(clip))
         rows = score_pair(systems(shipped, corpus, source, target), target, source, lpips_net)
         scores.setdefault(clip.test_set, []).extend(rows)
