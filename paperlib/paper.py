@@ -47,7 +47,8 @@ CITATION = (
 
 CONTROL_ROWS = (
     # sanity rows of the renderer: what costs nothing and what cannot be beaten
-    "truth", "truth_reencoded", "truth_resized", "previous_frame", "source_unchanged", "frozen_mouth", "reference_pasted",
+    "truth", "truth_reencoded", "truth_resized", "previous_frame", "source_unchanged", "frozen_mouth", "frozen_mouth_oracle",
+    "reference_pasted",
     "warp_only", "i3d_only",
     # sanity rows of the speech
     "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images",

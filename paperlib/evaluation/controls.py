@@ -69,27 +69,46 @@ class Ridge:
         return torch.from_numpy(self._apply(item, self.weights)).float()
 
 
-def frozen_mouth(frames: np.ndarray, coeffs: np.ndarray, masks: np.ndarray, index: int = 0) -> np.ndarray:
+def frozen_mouth(frames: np.ndarray, coeffs: np.ndarray, masks: np.ndarray, index: int = 0, oracle: bool = False) -> np.ndarray:
     """Every frame with the mouth of frame `index`, carried along by the head's rigid motion: what a system does that ignores speech.
 
     Each masked pixel looks up, through the face model with frame `index`'s expression, where its point of skin was in frame `index`;
-    points hidden there, and pixels beside the face, keep the frame's own colour (which favours this control).
+    points hidden there, and pixels beside the face, come from frame `index` by the affine map of the posed neutral landmarks. Like any
+    system that is scored, it sees nothing of a frame inside its mask. With `oracle` those pixels are the frame's own: no system has
+    them, so this is no baseline, only the limit of a mouth that does not move.
 
     frames: (T, H, W, 3) float in [0, 1]; coeffs: (T, 257), true or fitted; masks: (T, 1, H, W).
     """
     from paperlib.face3d.coefficients import with_exp
-    from paperlib.face3d.face_renderer import true_flow
+    from paperlib.face3d.face_renderer import landmarks2d, true_flow
     from paperlib.face3d.morphable_model import default_model
     from paperlib.models.flow import warp
 
-    c = torch.as_tensor(coeffs)
+    model, size, c = default_model(), frames.shape[1], torch.as_tensor(coeffs)
     moved = with_exp(c, c[index : index + 1, 80:144].expand(len(c), -1))
     with torch.no_grad():
-        flow, valid = true_flow(default_model(), moved, moved[index : index + 1].expand(len(c), -1), frames.shape[1])
+        flow, valid = true_flow(model, moved, moved[index : index + 1].expand(len(c), -1), size)
         source = torch.from_numpy(frames[index]).movedim(-1, 0)[None].expand(len(c), -1, -1, -1)
         pasted = warp(source, torch.as_tensor(flow).float()).movedim(1, -1).numpy()
-    m = masks.transpose(0, 2, 3, 1) * np.asarray(valid, np.float32).reshape(len(c), *frames.shape[1:3], 1)
-    return (frames * (1 - m) + pasted * m).astype(np.float32)
+        lmk = landmarks2d(model, with_exp(c, torch.zeros(len(c), 64)), size).numpy()
+    beside = frames if oracle else _affine_paste(frames[index], lmk[index], lmk)
+    covered = np.asarray(valid, np.float32).reshape(len(c), size, size, 1)
+    m = masks.transpose(0, 2, 3, 1)
+    return (frames * (1 - m) + (pasted * covered + beside * (1 - covered)) * m).astype(np.float32)
+
+
+def _affine_paste(frame: np.ndarray, lmk: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3): `frame` moved by the least-squares affine maps from its lower-face points lmk (68, 2) onto those of `to` (T, 68, 2)."""
+    import cv2
+
+    lower = list(range(2, 15)) + list(range(31, 36)) + list(range(48, 68))
+    x = np.concatenate([lmk[lower], np.ones((len(lower), 1))], 1)
+    out = np.empty((len(to), *frame.shape), np.float32)
+    for t, points in enumerate(to):
+        matrix = np.linalg.lstsq(x, points[lower], rcond=None)[0].T
+        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # cv2 counts pixel centres at integers, we at integers + 0.5
+        out[t] = cv2.warpAffine(frame, matrix, frame.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return out
 
 
 def outline_leak(outlines: list[np.ndarray], openings: list[np.ndarray], folds: int = 4, penalty: float = 1.0) -> float:

@@ -90,17 +90,20 @@ def systems(shipped: Shipped, corpus: Corpus, source: Clip, target: Clip) -> dic
     pictures = source.frames.astype(np.float32) / 255
     frozen = frozen_mouth(pictures, source.coeffs, masks)
     out["frozen_mouth", "none"] = torch.from_numpy(frozen).movedim(-1, 1)
+    out["frozen_mouth_oracle", "none"] = torch.from_numpy(frozen_mouth(pictures, source.coeffs, masks, oracle=True)).movedim(-1, 1)
     out["reference_pasted", "none"] = predicted["reference_pasted"]
     out["source_unchanged", "none"] = torch.from_numpy(pictures).movedim(-1, 1)
     return out
 
 
 def score_pair(out: dict, target: Clip, source: Clip, lpips_net) -> list[dict]:
-    """Per-clip metrics of every system: whole frame (`frame`) and mouth (`mouth`: the mask for PSNR and skill, the mouth box else)."""
+    """Per-clip metrics of every system: whole frame (`frame`), `mouth` (the mask for PSNR and skill, the box
+    around the mouth for the others), `lips` (the part of the mask in that box)."""
     truth = to_float(torch.from_numpy(target.frames))
     mask = torch.from_numpy(source.masks())
     boxes = torch.from_numpy(mouth_boxes(source))
     frozen = out["frozen_mouth", "none"]
+    lips = box_mask(boxes, truth.shape[-1])
     rows = []
     for (row, beta), pred in out.items():
         a, b = crop_resize(pred, boxes, 64).clamp(0, 1), crop_resize(truth, boxes, 64).clamp(0, 1)
@@ -111,11 +114,20 @@ def score_pair(out: dict, target: Clip, source: Clip, lpips_net) -> list[dict]:
             ("ssim", "mouth"): image.ssim(a, b),
             ("lpips", "mouth"): image.lpips(a, b, net=lpips_net),
             ("skill", "mouth"): image.mouth_skill(pred, truth, frozen, mask),
+            ("skill", "lips"): image.mouth_skill(pred, truth, frozen, mask * lips),
         }
         for (metric, region), value in values.items():
             mean = float(torch.as_tensor(value).double().mean())
             rows.append({"row": row, "beta": beta, "metric": metric, "region": region, "speaker": target.id.speaker, "value": mean})
     return rows
+
+
+def box_mask(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """(T, 1, size, size), 1 where a pixel's centre lies in its frame's box (T, 4) x0 y0 x1 y1."""
+    at = torch.arange(size) + 0.5
+    x = (at >= boxes[:, None, 0]) & (at <= boxes[:, None, 2])
+    y = (at >= boxes[:, None, 1]) & (at <= boxes[:, None, 3])
+    return (y[:, :, None] & x[:, None, :])[:, None].float()
 
 
 def mouth_boxes(clip: Clip) -> np.ndarray:
