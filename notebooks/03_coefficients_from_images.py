@@ -375,7 +375,7 @@ true_rows = truth[every]
 target, target_lmk = film(true_rows), face_renderer.landmarks2d(model, true_rows, size)
 still_rows = with_exp(true_rows, true_rows[:1, EXP])  # everything true, but the mouth of frame 0: the perfect frozen mouth
 still = film(still_rows)
-pasted = frozen_mouth(target.permute(0, 2, 3, 1).numpy(), clip.lmk_neutral[every], masks.numpy())
+pasted = frozen_mouth(target.permute(0, 2, 3, 1).numpy(), clip.coeffs[every], masks.numpy())
 pasted = torch.from_numpy(pasted).permute(0, 3, 1, 2).clamp(0, 1)
 
 

@@ -26,6 +26,7 @@ from paperlib.config import FPS, load_profile
 from paperlib.corpus import synthetic
 from paperlib.corpus.banks import speech_bank, speech_item
 from paperlib.corpus.dataset import Corpus
+from paperlib.evaluation.ablation import without_audio_path
 from paperlib.evaluation.expression import opening_mm
 from paperlib.face3d.coefficients import with_exp
 from paperlib.face3d.face_renderer import landmarks2d, render
@@ -109,8 +110,8 @@ label("published", f"Table 7 gives {TABLES['table7'].value('expression', 'params
 fig, axes = plt.subplots(3, 1, figsize=(9, 4), sharex=True, height_ratios=(1, 4, 4))
 phoneme_bars(axes[0], clip.phonemes, T / FPS)
 for ax, f, text in ((axes[1], f_a, "$F_a$"), (axes[2], f_v, "$F_v$")):
-    spread = (f - f.mean(0)) / (f.std() + 1e-9)
-    ax.imshow(spread.T, aspect="auto", extent=(0, T / FPS, f.shape[1], 0), vmin=-2, vmax=2, interpolation="nearest")
+    spread = f - f.mean(0)
+    ax.imshow(spread.T / spread.std(), aspect="auto", extent=(0, T / FPS, f.shape[1], 0), vmin=-2, vmax=2, interpolation="nearest")
     ax.set(ylabel=text, yticks=[])
 axes[2].set_xlabel("time (s)")
 plt.show()
@@ -245,7 +246,8 @@ check("exercise 2", answer2, expected2, tol=0.0)
 # `residual_audio`). Which way matters? Cut one at a time.
 #
 # *Picture: lip opening over time that the shipped network predicts for one clip: as trained; with silence for A; with the unmoving neutral
-# face for every image of V. The curve that goes flat has lost what carried the information.*
+# face for every image of V; with the added path cut, as printed in (7). A curve that goes flat has lost what carried the information. (The
+# network was trained whole; one trained without a part might do better without it. Notebook 10 scores such removals.)*
 
 # %%
 print("residual_audio:", {p: load_profile(p).expression.residual_audio for p in ("classroom", "paper")})
@@ -253,6 +255,8 @@ silence = torch.from_numpy(audio.mfcc_windows(np.zeros_like(clip.wave), T))
 still = face[None].expand(T, -1, -1, -1)
 inputs = {"A and V": (A, V), "A silent": (silence, V), "V still": (A, still)}
 curves = {what: opening_mm(predict(net, *pair)) for what, pair in inputs.items()}
+if extension:
+    curves["path cut"] = opening_mm(predict(without_audio_path(net), A, V))
 speech_strip(clip.phonemes, T, curves)
 plt.show()
 
@@ -270,7 +274,7 @@ show_source(expression.ExpressionNet.forward, doc=False)
 
 # %% [markdown]
 # *Picture: how strongly the prediction of the middle frame depends on $z$ of every frame (length of the gradient, scaled to 1). A peak at the
-# frame itself and slopes to both sides: the memory reaches over tens of frames, past and future.*
+# frame itself and slopes to both sides: the memory reaches several frames into the past and into the future.*
 
 # %%
 free = z_in.clone().requires_grad_(True)
@@ -398,7 +402,7 @@ plt.show()
 # These numbers are a demonstration. Results come from the shipped network, trained longer on the classroom corpus.
 #
 # ## Results on unseen speakers
-# Four measures: **aed**, mean absolute error of the 64 coefficients (standard deviations); **lip_mm**, distance of the lip vertices;
+# The network is the shipped one, extension included. Four measures: **aed**, mean absolute error of the 64 coefficients (standard deviations); **lip_mm**, distance of the lip vertices;
 # **opening_mm**, error of the lip opening; **opening_r**, its correlation with the truth over a clip. Six rows beside the network:
 #
 # | row | what it is |
