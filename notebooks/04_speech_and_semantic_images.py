@@ -5,7 +5,7 @@
 # **You need**: 01 (expression coefficients), 03 (lip opening). **You learn**: what an MFCC window is and which video frame it belongs
 # to; what a mouth does that no sound can tell; what semantic images are; how a sync expert sees a delay.
 #
-# **Minutes**: read 45 · smoke 0.5 · classroom 0.5
+# **Minutes**: read 45 · smoke 0.7 · classroom 0.7
 
 # %% tags=["parameters"]
 PROFILE = "smoke"

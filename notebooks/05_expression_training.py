@@ -6,7 +6,7 @@
 # **You need**: 01 (expression coefficients), 04 (A, V, the noise ceiling). **You learn**: attention inside a window, a Bi-LSTM that looks
 # both ways, why the unit of a loss matters, and how to read a result against its controls.
 #
-# **Minutes**: read 45 · smoke 0.6 · classroom 2
+# **Minutes**: read 45 · smoke 0.7 · classroom 3
 
 # %% tags=["parameters"]
 PROFILE = "smoke"
