@@ -174,8 +174,8 @@ explore(card, frame=(0, len(a) - 1, worst))
 # whole-frame number says mostly how much of the frame was copied.** The mask helps less than one hopes: most of it is cheek and chin, and a copy has those almost
 # exactly, while a painter must paint them. The last number asks for the only thing that a dub is for. Copies get it wrong.
 #
-# The saved results say the same over all test speakers. The intervals come from drawing the speakers anew. `oracle` is a frozen mouth that was allowed to peek at the
-# hidden pixels beside the face.
+# One clip is an anecdote. Here are the saved results over all test speakers. The intervals come from drawing the speakers anew. Compare our dub (`full`) with the rows that
+# ignore the speech: where intervals overlap, the number cannot tell them apart. `oracle` is a frozen mouth that was allowed to peek at the hidden pixels beside the face.
 
 # %%
 results, source_of_results = read_results("controls_renderer")
@@ -187,7 +187,10 @@ lip_rows = [r for name in ORDER for r in select(results, data=data, row=name, re
 n = max(r.n for r in chosen)
 label("measured", f"cross-dubs of {source_of_results['clips']} embedded test clips, {n} speakers; 95 % intervals over speakers. `full` is our dub.")
 results_table(chosen, metrics=["psnr", "ssim"], digits=2, title="whole frame: what tables show")
-results_table(lip_rows, metrics=["skill"], digits=2, title="lips: what a dub is for")
+results_table(lip_rows, metrics=["skill"], digits=2, title="skill in the box around the lips")
+
+# %% [markdown]
+# On pixels, whoever copies most is near the top. Now the other question, asked of the expression that our network predicts from speech: does the mouth open when it should?
 
 # %%
 moved = [r for name in ("full", "loudness", "swapped_speech") for r in select(heard, row=name, metric="opening_r")]
