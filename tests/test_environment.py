@@ -1,5 +1,6 @@
 """pyproject.toml, environment.yml, the lock and the Makefile agree."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -77,18 +78,24 @@ def test_installed_versions_are_the_locked_ones():
     assert wrong == {}
 
 
+def make(*arguments: str, cwd) -> str:
+    """What make prints, also when this test itself runs under make (whose MAKEFLAGS would add lines)."""
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "ONLY")}
+    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True, check=True, env=env).stdout
+
+
 def test_make_help_lists_the_targets_and_a_second_run_installs_nothing(tmp_path):
-    help_text = subprocess.run(["make"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+    help_text = make(cwd=paths.ROOT)
     for target in ("reproduce", "test", "bench", "lab", "refresh", "student", "clean"):
         assert re.search(rf"^  {target}\s", help_text, re.MULTILINE), target
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((paths.ROOT / name).read_bytes())
-    fresh = subprocess.run(["make", "-n", "reproduce"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    fresh = make("-n", "reproduce", cwd=tmp_path)
     assert "pip install" in fresh and "--require-hashes" in fresh and "weights fetch vgg16" in fresh
     for made in (".venv/.installed", "data/cache/weights/vgg16.safetensors"):
         (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / made).touch()
-    again = subprocess.run(["make", "-n", "reproduce", "PROFILE=smoke"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    again = make("-n", "reproduce", "PROFILE=smoke", cwd=tmp_path)
     assert again.strip() == ".venv/bin/python -m paperlib reproduce --profile smoke"
 
 

@@ -31,8 +31,9 @@ def test_output_depends_on_speech_and_face():
 
 
 def test_a_few_steps_learn_a_picture():
+    """Painting from nothing, as Wav2Lip does: what it paints need not be like the reference."""
     torch.manual_seed(0)
-    net = SemanticTeacher(CFG)
+    net = SemanticTeacher(dataclasses.replace(CFG, from_reference=False))
     face = torch.rand(4, 6, 32, 32) * 0.2
     mel = torch.randn(4, 1, 80, 16)
     target = mel.mean((1, 2, 3)).sigmoid().view(4, 1, 1, 1).expand(4, 3, 32, 32)
@@ -45,6 +46,13 @@ def test_a_few_steps_learn_a_picture():
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_from_reference_starts_near_the_reference():
+    torch.manual_seed(0)
+    face = torch.rand(2, 6, 32, 32) * 0.9 + 0.05
+    start = SemanticTeacher(dataclasses.replace(CFG, from_reference=True)).eval()(torch.randn(2, 1, 80, 16), face)
+    assert (start - face[:, 3:]).abs().max() < 0.1
 
 
 def test_bad_sizes_are_refused():
