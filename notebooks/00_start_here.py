@@ -4,7 +4,7 @@
 #
 # **You need**: nothing; Python helps. **You learn**: what visual dubbing is, what a metric hides, how this book works.
 #
-# **Minutes**: read 20 · smoke 0.3 · classroom 0.3
+# **Minutes**: read 20 · smoke 0.4 · classroom 0.5
 #
 # The paper: Chen Y.-L., Xiong S.-W., *Speaker-Independent Visual Dubbing Method Based on Semantic Enhancement and Texture-Motion Fusion*,
 # Acta Electronica Sinica 53(10), 2025. It released no code, no weights and no figure data. This book rebuilds it from its equations and says at

@@ -4,7 +4,7 @@
 #
 # **You need**: 00; 03, 05 and 06 help. **You learn**: every step between two files, and a test that tells whose mouth you are looking at.
 #
-# **Minutes**: read 30 · smoke 0.7 · classroom 1.0
+# **Minutes**: read 30 · smoke 0.8 · classroom 1.5
 #
 # ## Before you dub a person
 # A dubbed video puts words into a mouth. Do it with your own face, with a person who agreed to *these* words, or with a public-domain recording in
@@ -61,7 +61,7 @@ embedded = not (VIDEO or SPEECH)
 video_in = VIDEO or corpus.path(clip)
 speech_in = SPEECH or folder / "speech_b.wav"
 stages = checkpoints.load_stages()
-steps = ADAPT_STEPS or {"smoke": 6}.get(profile.name, 40)
+steps = ADAPT_STEPS or {"smoke": 6}.get(profile.name, 15)
 print("the clip says: ", a.sentence if embedded else VIDEO)
 print("it shall say:  ", b.sentence if embedded else SPEECH)
 
@@ -268,7 +268,7 @@ sources = {"video A": a, "video B": b, "frozen mouth": replace(a, frames=(still 
 waves = {"speech A": a.wave, "speech B": b.wave, "silence": np.zeros_like(a.wave)}
 middle = (np.arange(len(a)) + 0.5) / 25
 spoken = {name: dubbing.predict_expression(w, middle, stages) for name, w in waves.items()}
-looked_at = np.arange(0, len(a), 3 if profile.name == "smoke" else 1)
+looked_at = np.arange(0, len(a), 3 if profile.name == "smoke" else 2)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@
 # **You need**: 00, 08. **You learn**: six metrics on one clip, three traps that raise a score without raising quality, what our networks reach on
 # unseen people, and what the paper's tables can and cannot be compared with.
 #
-# **Minutes**: read 50 · smoke 0.5 · classroom 0.8
+# **Minutes**: read 50 · smoke 0.5 · classroom 0.6
 
 # %% tags=["parameters"]
 PROFILE = "smoke"
