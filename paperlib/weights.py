@@ -195,7 +195,8 @@ def load_lpips(net: str = "alex", spatial: bool = False) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision's notice about the `pretrained` argument that lpips uses
         module = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, spatial=spatial, verbose=False)
-    linear = torch.load(Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth", map_location="cpu", weights_only=True)
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    linear = torch.load(heads, map_location="cpu", weights_only=True)
     state = dict(linear)
     trunk = {name: tensor for name, tensor in module.state_dict().items() if name.startswith("net.")}
     for name in trunk:  # net.slice2.3.weight is torchvision's features.3.weight
