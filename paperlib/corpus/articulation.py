@@ -10,7 +10,7 @@ counterfactual pair (same take, other speech) is `articulate` called twice with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ JAW_OPEN = 0.6  # jawOpen of the widest speech: at 1 the face model's lips are 3
 USUAL_PHONE = 0.078  # s, mean length of a phone at 170 words a minute
 NOISE_SECONDS = 0.25  # correlation time of articulatory noise
 DRIFT_SECONDS = 1.8  # of brow and smile drift
+Rule = Callable[[Sequence[Phoneme], np.ndarray, float], np.ndarray]  # (phonemes, times (T, 9) s, sharpness) -> channels (T, 9)
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,23 @@ def articulate(
     Raises:
         ValueError: an action this rule needs is not among `action_names`, or a phoneme is unknown.
     """
+    return perform(dominance, phonemes, n_frames, wave, style, rng, action_names)
+
+
+def perform(
+    rule: Rule,
+    phonemes: Sequence[Phoneme],
+    n_frames: int,
+    wave: np.ndarray,
+    style: Style,
+    rng: np.random.Generator,
+    action_names: Sequence[str],
+) -> np.ndarray:
+    """What `articulate` does, for any `rule` that turns phonemes into articulator channels; arguments as there."""
     check_shape("wave", wave, (None,))
     take = rng.spawn(4)  # one generator each, so that no stream shifts another
     wobble = style.wobble * _autoregressive(n_frames, 1, NOISE_SECONDS, take[1])[:, 0]
-    channels = speech_channels(phonemes, n_frames, wave, style, wobble)
+    channels = speech_channels(phonemes, n_frames, wave, style, wobble, rule)
     noise = style.noise * _autoregressive(n_frames, len(CHANNELS), NOISE_SECONDS, take[0])
     free = [k for k, name in enumerate(CHANNELS) if name not in CONSTRICTIONS]
     channels[:, free] = channels[:, free] * np.clip(1.0 + noise[:, free], 0.3, 1.7) + 0.06 * noise[:, free]
@@ -138,9 +152,14 @@ def dominance(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: float =
 
 
 def speech_channels(
-    phonemes: Sequence[Phoneme], n_frames: int, wave: np.ndarray, style: Style, wobble: np.ndarray | float = 0.0
+    phonemes: Sequence[Phoneme],
+    n_frames: int,
+    wave: np.ndarray,
+    style: Style,
+    wobble: np.ndarray | float = 0.0,
+    rule: Rule | None = None,
 ) -> np.ndarray:
-    """Channels (T, 9) in [0, 1] of a speaker without noise: dominance, then the speaker's gains, loudness and speaking rate.
+    """Channels (T, 9) in [0, 1] of a speaker without noise: the rule (default `dominance`), then the speaker's gains, loudness and speaking rate.
 
     `wobble` (T,) seconds is added to the speaker's lead. Closures stay on the audio's clock and are brought to a full 1.
     """
@@ -148,7 +167,7 @@ def speech_channels(
     times = np.repeat(middle[:, None], len(CHANNELS), 1)
     free = np.array([name not in CONSTRICTIONS for name in CHANNELS])
     times[:, free] += (style.lead + np.asarray(wobble)).reshape(-1, 1)
-    channels = dominance(phonemes, times, style.sharpness)
+    channels = (rule or dominance)(phonemes, times, style.sharpness)
     opening = style.amplitude * style.jaw * loudness_factor(wave, n_frames, style.loudness_gain) * rate_factor(phonemes, middle)
     shape = style.amplitude * style.lips * rate_factor(phonemes, middle)
     for name in ("jaw", "lift"):

@@ -63,13 +63,14 @@ _CENTRE = {"p": 0.35, "b": 0.45}
 
 @dataclass(frozen=True)
 class Segment:
-    """One viseme in time: class name, start, centre and end in seconds, `gain` on its opening (stress)."""
+    """One viseme in time: class name, start, centre and end in seconds, `gain` on its opening (stress), the IPA symbol."""
 
     viseme: str
     start: float
     centre: float
     end: float
     gain: float
+    symbol: str = ""
 
 
 def classes(symbol: str) -> list[tuple[str, str]]:
@@ -108,7 +109,7 @@ def segments(phonemes: list[Phoneme]) -> list[Segment]:
         for k, (character, name) in enumerate(parts):
             start = phoneme.start + k * step
             gain = (1.1 if phoneme.stress == 2 else 1.0 if phoneme.stress else 0.85) if name in VOWELS else 1.0
-            out.append(Segment(name, start, start + _CENTRE.get(character, 0.5) * step, start + step, gain))
+            out.append(Segment(name, start, start + _CENTRE.get(character, 0.5) * step, start + step, gain, character))
     return out
 
 
