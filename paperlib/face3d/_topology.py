@@ -79,11 +79,15 @@ def build_head(base: mh.BaseMesh, average: np.ndarray, origin: np.ndarray) -> He
     triangles = triangles.reshape(-1, 3)
     operator = sparse.csr_matrix((np.ones(len(used)), (np.arange(len(used)), used)), shape=(len(used), mh.N_BASE))
 
-    for margin in (0.030, 0.012):  # brows are narrower than the mesh there: split it twice
+    for margin in (0.055, 0.035):  # brows are narrower than the mesh there and differ in place from person to person: split it twice
         centre = (operator @ place)[triangles].mean(1)
-        near = np.max([brow_map(centre[:, 0], centre[:, 1] + d) for d in (-margin, 0.0, margin)], axis=0)
+        near = np.max([brow_map(centre[:, 0], centre[:, 1] + d) for d in np.linspace(-margin, margin, 5)], axis=0)
         marked = (near > 0.02) & (kind == "head") & (centre[:, 2] > 0.9)
         operator, triangles, kind = _split(operator, triangles, kind, marked)
+
+    centre = (operator @ place)[triangles].mean(1)  # the hair's edge over forehead and temples is told by colour: split once
+    edge = np.abs(centre[:, 1] - hairline(centre[:, 2])) < 0.11
+    operator, triangles, kind = _split(operator, triangles, kind, edge & (kind == "head") & (centre[:, 2] > 0.55))
 
     ring = np.full(operator.shape[0], -1)
     for side in ("left_eye", "right_eye"):
