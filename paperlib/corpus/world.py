@@ -1,4 +1,4 @@
-"""What surrounds the mouth in the embedded corpus: who speaks, how the head moves, the light, the background, the camera.
+"""What surrounds the mouth in the embedded corpus: who speaks, how head and eyes move, the light; `scenery` has the rest.
 
 Everything is drawn from named seeds (`seeding.rng`), so that two clips which share a scene and differ in speech are equal in all
 of it (PROTOCOL rule 2).
@@ -11,9 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from paperlib.config import FPS
+from paperlib.corpus.scenery import camera_noise, draw_background
 from paperlib.face3d.coefficients import N_COEFF
 from paperlib.seeding import rng
 
+__all__ = ["Speaker", "assemble", "camera_noise", "draw_background", "draw_light", "draw_speaker", "gaze", "head_pose", "skin_detail"]
+
+# Voices by speaker number: six of ten speak English in three accents, two Mandarin. Every split has them from its first people on.
+ACCENTS = ("en-us", "en", "en-us", "cmn", "en-us", "en-gb-scotland", "de", "en-us", "es", "cmn")
 MAX_COEFF = 2.2  # standard deviations; beyond it faces stop being plausible
 
 
@@ -25,9 +30,19 @@ class Speaker:
     id_coeff: np.ndarray  # (80,) standard deviations
     tex_coeff: np.ndarray  # (80,)
     detail_seed: int
-    voice: int  # index into the speech voices
+    voice: int  # index into the accent's voices
     rate: int  # words per minute
     pitch: int  # 0..99, espeak-ng's scale
+
+    @property
+    def accent(self) -> str:
+        """espeak-ng's name of the accent, one of ACCENTS."""
+        return ACCENTS[self.index % len(ACCENTS)]
+
+    @property
+    def language(self) -> str:
+        """Language of the sentences: en, cmn, de or es."""
+        return self.accent.split("-")[0]
 
 
 def draw_speaker(seed: int, index: int) -> Speaker:
@@ -36,7 +51,7 @@ def draw_speaker(seed: int, index: int) -> Speaker:
     id_coeff = np.clip(g.normal(0, 0.8, 80), -MAX_COEFF, MAX_COEFF).astype(np.float32)
     tex_coeff = np.clip(g.normal(0, 0.9, 80), -MAX_COEFF, MAX_COEFF).astype(np.float32)
     return Speaker(
-        index, id_coeff, tex_coeff, int(g.integers(2**31)), int(g.integers(1000)), int(g.integers(135, 200)), int(g.integers(30, 70))
+        index, id_coeff, tex_coeff, int(g.integers(2**31)), int(g.integers(1000)), int(g.integers(125, 216)), int(g.integers(25, 76))
     )
 
 
@@ -66,9 +81,10 @@ def _smooth_walk(g: np.random.Generator, n: int, seconds: float, scale: np.ndarr
     return np.stack([np.convolve(noise[:, i], kernel, "valid") for i in range(len(scale))], 1) * scale
 
 
-def head_pose(seed: int, speaker: int, scene: int, n_frames: int, motion: float) -> np.ndarray:
+def head_pose(seed: int, speaker: int, scene: int, n_frames: int, motion: float, energy: np.ndarray | None = None) -> np.ndarray:
     """(T, 6) angles [rad] and translation [model units]; `motion` 0 = still, 1 = strong.
 
+    energy: (T,) in [0, 1], loudness of some speech: the head nods and tilts with its beats a little, in the speaker's own measure.
     The walk is drawn at a fixed length and cut, so that a shorter clip of the same scene moves equally.
     """
     g = rng(seed, "pose", speaker, scene)
@@ -76,9 +92,51 @@ def head_pose(seed: int, speaker: int, scene: int, n_frames: int, motion: float)
     start = g.normal(0, [0.05, 0.12, 0.03, 0.03, 0.03, 0.10])
     slow = _smooth_walk(g, length, 0.8, np.array([0.07, 0.17, 0.05, 0.04, 0.03, 0.12]))
     fast = _smooth_walk(g, length, 0.22, np.array([0.018, 0.022, 0.012, 0.008, 0.008, 0.02]))
-    pose = start + motion * slow + (0.25 + 0.75 * motion) * fast
+    pose = (start + motion * slow + (0.25 + 0.75 * motion) * fast)[:n_frames]
+    if energy is not None:
+        habit = rng(seed, "nods", speaker)
+        lag, depth, tilt = habit.uniform(0.0, 0.12), habit.uniform(0.01, 0.07), habit.normal(0, 0.015)
+        pose[:, 0] += (0.2 + 0.8 * motion) * depth * beats(energy, lag)
+        pose[:, 2] += (0.2 + 0.8 * motion) * tilt * beats(energy, lag)
     limit = np.array([0.35, 0.55, 0.25, 0.15, 0.15, 0.6])
-    return (limit * np.tanh(pose / limit))[:n_frames].astype(np.float32)
+    return (limit * np.tanh(pose / limit)).astype(np.float32)
+
+
+def beats(energy: np.ndarray, lag: float) -> np.ndarray:
+    """(T,) the slow rise and fall of loudness (T,): band of about 0.5 to 3 Hz, `lag` seconds late; a head cannot follow more."""
+    kernel = np.exp(-0.5 * (np.arange(-2 * FPS, 2 * FPS + 1)[:, None] / (np.array([0.08, 0.45]) * FPS)) ** 2)
+    kernel /= kernel.sum(0)
+    late = np.interp(np.arange(len(energy)) - lag * FPS, np.arange(len(energy)), energy)
+    padded = np.pad(late, 2 * FPS, mode="edge")
+    return np.convolve(padded, kernel[:, 0], "valid") - np.convolve(padded, kernel[:, 1], "valid")
+
+
+def gaze(seed: int, speaker: int, scene: int, n_frames: int) -> np.ndarray:
+    """(T, 2) where the eyes look: right and up, in [-1, 1] of the eyes' range: fixations of half a second to three, quick jumps between.
+
+    Mostly at the camera; drawn at a fixed length and cut, and equal for all clips of a scene.
+    """
+    g = rng(seed, "gaze", speaker, scene)
+    target = np.zeros((max(n_frames, 20 * FPS), 2))
+    at, wander = 0, g.uniform(0.05, 0.35)
+    while at < len(target):
+        end = at + int(FPS * g.uniform(0.5, 3.0))
+        target[at:end] = 0.0 if g.random() < 0.45 else g.normal(0, wander, 2) * (1.0, 0.6)
+        at = end
+    jump = np.array([0.35, 0.45, 0.2])  # a saccade takes 40 to 80 ms: two frames
+    padded = np.pad(target, ((2, 0), (0, 0)), mode="edge")
+    return np.clip(sum(w * padded[2 - k : len(padded) - k] for k, w in enumerate(jump)), -1, 1)[:n_frames].astype(np.float32)
+
+
+def gaze_actions(look: np.ndarray) -> dict[str, np.ndarray]:
+    """Face actions (name -> (T,)) that turn both eyes to `look` (T, 2), lids along."""
+    right, up = look.T
+    return {
+        "eyeLookInLeft": np.maximum(right, 0), "eyeLookOutRight": np.maximum(right, 0),
+        "eyeLookOutLeft": np.maximum(-right, 0), "eyeLookInRight": np.maximum(-right, 0),
+        "eyeLookUpLeft": np.maximum(up, 0), "eyeLookUpRight": np.maximum(up, 0),
+        "eyeLookDownLeft": np.maximum(-up, 0), "eyeLookDownRight": np.maximum(-up, 0),
+    }  # fmt: skip
 
 
 def draw_light(seed: int, speaker: int, scene: int) -> np.ndarray:
@@ -96,30 +154,6 @@ def draw_light(seed: int, speaker: int, scene: int) -> np.ndarray:
     gamma *= tint
     gamma[:, :1] = dc * tint - 0.8
     return gamma.reshape(27)
-
-
-def draw_background(seed: int, speaker: int, scene: int, size: int) -> np.ndarray:
-    """(size, size, 3) float32 picture in [0, 1]: a wall with a gradient and a few blurred shapes."""
-    import cv2
-
-    g = rng(seed, "background", speaker, scene)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    base, tilt = g.uniform(0.25, 0.75) + g.normal(0, 0.07, 3), g.uniform(-0.15, 0.15, (2, 1)) + g.normal(0, 0.04, (2, 3))
-    image = base + (x[..., None] - 0.5) * tilt[0] + (y[..., None] - 0.5) * tilt[1]
-    for _ in range(int(g.integers(2, 7))):
-        colour = np.clip(g.uniform(0.1, 0.9) + g.normal(0, 0.12, 3), 0, 1)
-        x0, y0, w, h = g.uniform(-0.1, 1, 2).tolist() + g.uniform(0.08, 0.5, 2).tolist()
-        inside = ((x > x0) & (x < x0 + w) & (y > y0) & (y < y0 + h))[..., None]
-        image = np.where(inside, 0.55 * image + 0.45 * colour, image)
-    return np.clip(cv2.GaussianBlur(image.astype(np.float32), (0, 0), size / 60), 0, 1)
-
-
-def camera_noise(seed: int, speaker: int, scene: int, frames: np.ndarray, sigma: float = 0.008) -> np.ndarray:
-    """Frames (T, H, W, 3) in [0, 1] with sensor noise of standard deviation `sigma`, equal for clips of one scene."""
-    g = rng(seed, "noise", speaker, scene)
-    tile = g.normal(0, sigma, (16, *frames.shape[1:])).astype(np.float32)
-    order = g.integers(0, 16, max(len(frames), 1000))[: len(frames)]
-    return np.clip(frames + tile[order], 0, 1)
 
 
 def assemble(speaker: Speaker, exp: np.ndarray, pose: np.ndarray, light: np.ndarray) -> np.ndarray:
