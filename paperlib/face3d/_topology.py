@@ -250,7 +250,7 @@ def settle_mouth(head: Head, mean: np.ndarray, landmarks: np.ndarray) -> np.ndar
         edge = mean[row, 1].min() if upper else mean[row, 1].max()
         out[row, 0] = -0.15 * mean[row, 0]
         out[row, 1] = -0.45 * (mean[row, 1] - edge)  # rows without roots: tall ones would pierce a receding chin
-        out[row, 1] += seam[1] - 0.014 - edge if upper else min(0.0, seam[1] - 0.025 - edge)
+        out[row, 1] += seam[1] - (0.026 if upper else 0.010) - edge  # an overbite: the upper edge shows under the lip when the jaw drops
         out[row, 2] = min(0.0, seam[2] - (0.045 if upper else 0.057) - mean[row, 2].max())  # the lower close behind the upper
     tongue = head.part == CODE["tongue"]
     out[tongue, 2] = min(0.0, seam[2] - 0.13 - mean[tongue, 2].max())

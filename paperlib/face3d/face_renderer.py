@@ -12,12 +12,11 @@ import numpy as np
 import torch
 
 from paperlib.errors import check_shape
-from paperlib.face3d import camera, illumination, rasterizer
+from paperlib.face3d import appearance, camera, illumination, rasterizer
 from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, SH, TEX, TRANS
 
 CHUNK = 32  # frames rendered at once: bounds memory, keeps the matrix products large
 BACK_SHADE = 0.25  # factor on the inside of the head, seen through the mouth
-SHININESS = 18.0  # Blinn-Phong exponent of skin
 OCCLUSION_TOLERANCE = 0.02  # 2 mm: how far behind the reference's nearest surface a point still counts as visible
 
 
@@ -85,12 +84,14 @@ def _backdrop(background, n: int, size: int) -> np.ndarray:
     return np.broadcast_to(picture, (n, 3, size, size))
 
 
-def _highlights(normals: torch.Tensor, sh_coeff: torch.Tensor, specular: float | torch.Tensor) -> torch.Tensor:
-    """Blinn-Phong highlights (B, V, 1) of the main light: specular * strength * max(n . h, 0)^SHININESS."""
+def _highlights(model, normals: torch.Tensor, sh_coeff: torch.Tensor, specular: float | torch.Tensor) -> torch.Tensor:
+    """Blinn-Phong highlights (B, V, 1) of the main light: gloss * strength * max(n . h, 0)^exponent, exponents of `appearance.GLOSS`."""
     towards, strength = illumination.main_light(sh_coeff)
     half = torch.nn.functional.normalize(towards + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
-    lobe = (normals @ half[:, :, None]).clamp_min(0) ** SHININESS
-    gloss = torch.as_tensor(specular, dtype=torch.float32).reshape(1, -1, 1)
+    relative, exponent = appearance.gloss(model.part)
+    lobe = (normals @ half[:, :, None]).clamp_min(0) ** exponent[:, None]
+    given = torch.as_tensor(specular, dtype=torch.float32)
+    gloss = given.reshape(1, -1, 1) if given.numel() > 1 else given * relative[None, :, None]
     return gloss * strength[:, None, None] * lobe
 
 
@@ -114,7 +115,8 @@ def render(
         triangles: what to draw: None for the whole head, a boolean choice (F,) or indices (F', 3). Normals always come from the whole mesh.
         albedo: (V, 3) or (B, V, 3) RGB in [0, 1] in place of the model's texture, eq. (2).
         background: None (black), a colour (3,), a tensor (3, H, W) or (B, 3, H, W), or an array (H, W, 3) or (B, H, W, 3).
-        specular: strength of a soft highlight from the main light, one number or one per vertex (V,).
+        specular: strength of the highlight of the main light: one number, that of skin, which wet and hard parts exceed as in
+            `appearance.GLOSS`; or one per vertex (V,), taken as given.
         supersample: samples per pixel and axis; 2 smooths edges and costs about twice the time.
         threads: frames in parallel; by default torch's number of threads.
 
@@ -136,7 +138,8 @@ def render(
         normals = torch.from_numpy(rasterizer.vertex_normals_batch(world.numpy(), model.triangles.numpy(), threads))
         colors = illumination.shade(albedo[pick], normals, rows[pick, SH])
         if torch.as_tensor(specular).any():
-            colors = colors + _highlights(normals, rows[pick, SH], specular)
+            colors = colors + _highlights(model, normals, rows[pick, SH], specular)
+        colors = colors * appearance.mouth_light(model, rows[pick, EXP])
         points = camera.screen(world, size)
         fine = points.clone()
         fine[..., :2] *= supersample
@@ -173,9 +176,8 @@ def render_pytorch3d(
     rows = _rows(coeffs)
     drawn = torch.as_tensor(_pick_triangles(model, triangles), device=rows.device)
     world = posed_verts(model, rows)
-    colors = illumination.shade(
-        model.texture(rows[:, TEX]).clamp(0, 1), illumination.vertex_normals(world, model.triangles), rows[:, SH]
-    ).clamp(0, 1)
+    colors = illumination.shade(model.texture(rows[:, TEX]).clamp(0, 1), illumination.vertex_normals(world, model.triangles), rows[:, SH])
+    colors = (colors * appearance.mouth_light(model, rows[:, EXP])).clamp(0, 1)
     settings = RasterizationSettings(
         image_size=size,
         blur_radius=float(np.log(1e4 - 1) * softness),
