@@ -6,14 +6,17 @@ Every import beyond the standard library happens inside the command that needs i
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from paperlib.errors import InputError
 
-TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer")
-SCORED = ("all", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
+TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor")
+# corpus: the module with its `add_arguments(parser)` and `run(args)`, imported only when asked for, and a line of help
+CORPORA = {"synthetic": ("paperlib.corpus.bulk", "the embedded corpus: rendered faces that speak, with the truth beside each clip")}
+SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,8 +56,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         add_dub_arguments(sub)
 
     sub = command("prepare", "make a corpus ready", _prepare)
-    sub.add_argument("corpus", choices=["synthetic"], help="which corpus")
-    _profile(sub)
+    corpora = sub.add_subparsers(dest="corpus", metavar="CORPUS", required=True, parser_class=_Parser)
+    for name, (module, text) in CORPORA.items():
+        sub = corpora.add_parser(name, help=text, description=text)
+        if list(argv[:2]) == ["prepare", name]:
+            importlib.import_module(module).add_arguments(sub)
 
     sub = command("train", "train one network and store its checkpoint", _train)
     sub.add_argument("name", choices=TRAINABLE, help="which network")
@@ -107,7 +113,7 @@ def _reproduce(args: argparse.Namespace) -> int:
     from paperlib.book import reproduce
 
     only = _chosen(args)
-    return reproduce(args.profile, only, args.parameter, args.seed, before=None if only else lambda: _prepare(args))
+    return reproduce(args.profile, only, args.parameter, args.seed, before=None if only else lambda: _embedded(args))
 
 
 def _dub(args: argparse.Namespace) -> int:
@@ -116,12 +122,16 @@ def _dub(args: argparse.Namespace) -> int:
     return run_dub(args) or 0
 
 
-def _prepare(args: argparse.Namespace) -> int:
+def _embedded(args: argparse.Namespace) -> None:
+    """The profile's own embedded corpus, made where the notebooks look for it."""
     profile = _load(args)
     from paperlib.corpus.dataset import Corpus
 
     Corpus(profile.corpus).prepare()
-    return 0
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    return importlib.import_module(CORPORA[args.corpus][0]).run(args)
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ class Clip:
     phonemes: list
     sentence: str
     voice: str
+    language: str
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -44,6 +45,15 @@ class Clip:
 
         return mouth_mask(self.lmk_neutral, self.frames.shape[1])
 
+    def flow(self, target: int, reference: int) -> tuple[np.ndarray, np.ndarray]:
+        """True backward flow (2, H, W) px from frame `target` to frame `reference`, and where it holds (H, W) bool."""
+        from paperlib.face3d.face_renderer import true_flow
+        from paperlib.face3d.morphable_model import default_model
+
+        rows = torch.from_numpy(self.coeffs[[target, reference]])
+        flow, valid = true_flow(default_model(), rows[0], rows[1], self.frames.shape[1])
+        return flow.numpy(), valid.numpy()
+
 
 class Corpus:
     """The embedded corpus of `cfg`, stored under `root` (default: the cache, keyed by settings and by the code that makes it)."""
@@ -52,6 +62,7 @@ class Corpus:
         self.cfg = cfg
         # Numbers of speakers do not change what a clip looks like: profiles that differ only there share clips.
         look = {k: v for k, v in asdict(cfg).items() if not k.endswith("speakers") and k not in ("clips_per_speaker", "test_scenes")}
+        self.look = look
         self.key = config_hash(look, _code())
         self.root = root or paths.CACHE / "corpus" / self.key
 
@@ -85,36 +96,25 @@ class Corpus:
         return Clip(id=clip, frames=video.frames, **arrays, **meta)
 
     def prepare(self, splits: tuple[str, ...] = synthetic.SPLITS, workers: int | None = None, progress: bool = True) -> int:
-        """Make every missing clip of `splits`; returns how many were made. Interrupt and call again to go on."""
-        todo = [c for s in splits for c in self.clips(s) if not self.path(c).with_suffix(".npz").exists()]
-        if not todo:
-            return 0
-        from joblib import Parallel, delayed
-        from tqdm import tqdm
+        """Make every missing clip of `splits`; returns how many were made. Interrupt or kill, and call again to go on."""
+        from paperlib.corpus.bulk import prepare
 
-        jobs = Parallel(n_jobs=workers or min(os.cpu_count() or 1, 8), return_as="generator_unordered")(
-            delayed(_make)(self.cfg, self.root, c) for c in todo
-        )
-        for _ in tqdm(jobs, total=len(todo), desc=f"corpus {self.cfg.size} px", unit="clip", disable=not progress):
-            pass
-        return len(todo)
-
-
-def _make(cfg: CorpusConfig, root: Path, clip: ClipId) -> None:
-    torch.set_num_threads(1)
-    Corpus(cfg, root).ensure(clip)
+        return prepare(self, splits, workers, progress).made
 
 
 def _write(raw: synthetic.RawClip, path: Path) -> None:
+    """Picture and sound, then the truth; each under a private name first, and with the same bytes for the same clip."""
     import io
 
     from paperlib.media.video import write_video
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    private = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     # 4:4:4 keeps the colour of small lips; crf 10 is visually lossless.
-    write_video(path, raw.frames, FPS, raw.wave, crf=10, pixel_format="yuv444p")
-    buffer = io.BytesIO()
-    meta = json.dumps({"phonemes": raw.phonemes, "sentence": raw.sentence, "voice": raw.voice})
+    write_video(private, raw.frames, FPS, raw.wave, crf=10, pixel_format="yuv444p", preset="veryfast", repeatable=True)
+    private.replace(path)
+    buffer = io.BytesIO()  # numpy gives its zip members no clock time
+    meta = json.dumps({"phonemes": raw.phonemes, "sentence": raw.sentence, "voice": raw.voice, "language": raw.language})
     # The wave is kept as made: AAC shifts and colours it.
     np.savez_compressed(buffer, coeffs=raw.coeffs, lmk=raw.lmk, lmk_neutral=raw.lmk_neutral, wave=raw.wave, meta=np.array(meta))
     atomic_write(path.with_suffix(".npz"), buffer.getvalue())
@@ -123,8 +123,9 @@ def _write(raw: synthetic.RawClip, path: Path) -> None:
 def _code() -> str:
     """Hash of the code and the model file that clips are made by."""
     from paperlib.artifacts import file_hash
-    from paperlib.corpus import articulation, sentences, speech, visemes, world
-    from paperlib.face3d import camera, face_renderer, illumination, morphable_model
+    from paperlib.corpus import articulation, real_motion, rule2, scenery, sentences, speech, text_english, text_others, visemes, world
+    from paperlib.face3d import appearance, camera, face_renderer, illumination, morphable_model, rasterizer
 
-    modules = [synthetic, world, articulation, visemes, sentences, speech, camera, face_renderer, illumination, morphable_model]
+    modules = [synthetic, world, scenery, articulation, rule2, real_motion, visemes, sentences, text_english, text_others, speech]
+    modules += [appearance, camera, face_renderer, illumination, morphable_model, rasterizer]
     return code_hash(modules) + file_hash(paths.DATA / "face_model.safetensors")[:12]
