@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -27,11 +28,32 @@ THETA = {
     "close": (60.0, 60.0), "tuck": (45.0, 45.0), "tongue": (45.0, 45.0), "press": (55.0, 55.0),
 }  # fmt: skip
 CORE = {"rest": 0.85, "PP": 0.5, "FF": 0.4}  # share of the segment in which the dominance stays at its top; 0.2 for the others
-JAW_OPEN = 0.6  # jawOpen of the widest speech: at 1 the face model's lips are 34 mm apart, an open vowel parts them by 10 to 15
+WIDEST = 0.62  # largest jaw target
 USUAL_PHONE = 0.078  # s, mean length of a phone at 170 words a minute
 NOISE_SECONDS = 0.25  # correlation time of articulatory noise
 DRIFT_SECONDS = 1.8  # of brow and smile drift
-Rule = Callable[[Sequence[Phoneme], np.ndarray, float], np.ndarray]  # (phonemes, times (T, 9) s, sharpness) -> channels (T, 9)
+JAW, LIPS = ("jaw", "lift"), ("round", "funnel", "spread")  # channels on the jaw's clock and gain, and on the lips'
+Rule = Callable[[Sequence[Phoneme], np.ndarray, np.ndarray], np.ndarray]  # (phonemes, times (T, 9) s, sharpness (9,)) -> (T, 9)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the realism audit turned until its distances stopped falling (`corpus.realism_report` names the rounds)."""
+
+    jaw_open: float = 0.6  # jawOpen of the widest speech: at 1 the face model's lips are 34 mm apart, an open vowel parts them by 10 to 15
+    pace: float = 1.0  # factor on theta of jaw and lift
+    closure_pace: float = 1.0  # factor on theta of the lips' meeting
+    loudness_gain: tuple[float, float] = (0.1, 0.5)  # range of the speakers' dB of opening per dB of loudness
+    loudness_limit: float = 1.3  # factor on opening between 1 over this and this
+    lead: float = 0.035  # s, mean over speakers
+    noise: float = 1.0  # factor on the speakers' articulatory noise
+    depth: float = 1.0  # exponent on the opening, relative to the widest: > 1 keeps small openings small
+    idle: float = 0.06  # movement of jaw and lips that is there in silence too, per unit of noise
+    rest_core: float = CORE["rest"]  # share of a pause in which rest is at its strongest: less lets the mouth open early and close late
+    breath: float = 0.0  # jaw channel: mean opening for the breath before a phrase
+
+
+TUNING = Tuning()
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,10 @@ class Style:
     amplitude: float = 1.0  # everything
     jaw: float = 1.0  # gain of jaw and lip opening
     lips: float = 1.0  # gain of rounding and spreading
-    lead: float = 0.03  # s by which jaw and lip shape run ahead of the sound
+    tongue: float = 1.0  # gain of the tongue
+    lead: float = 0.03  # s by which the jaw runs ahead of the sound
+    lips_lead: float = 0.03  # the same of the lips' shape
+    tongue_lead: float = 0.0
     sharpness: float = 1.0  # factor on theta: > 1 crisp, < 1 mumbled
     loudness_gain: float = 0.3  # dB of opening per dB of loudness above the clip's own level
     rest_jaw: float = 0.0  # jawOpen at rest
@@ -55,20 +80,23 @@ class Style:
     blinks: float = 0.0  # a minute
 
 
-def draw_style(rng: np.random.Generator) -> Style:
+def draw_style(rng: np.random.Generator, tuning: Tuning = TUNING) -> Style:
     """A random speaker. Ranges are ours; the realism audit compares the outcome with recorded speakers."""
     return Style(
         amplitude=float(np.clip(rng.lognormal(0.0, 0.12), 0.75, 1.3)),
         jaw=float(np.clip(rng.lognormal(0.0, 0.15), 0.7, 1.35)),
         lips=float(np.clip(rng.lognormal(0.0, 0.2), 0.6, 1.5)),
-        lead=float(np.clip(rng.normal(0.035, 0.02), 0.0, 0.08)),
+        tongue=float(np.clip(rng.lognormal(0.0, 0.2), 0.6, 1.5)),
+        lead=float(np.clip(rng.normal(tuning.lead, 0.02), -0.02, 0.1)),
+        lips_lead=float(np.clip(rng.normal(tuning.lead + 0.01, 0.025), -0.02, 0.12)),
+        tongue_lead=float(np.clip(rng.normal(0.0, 0.01), -0.02, 0.02)),
         sharpness=float(np.clip(rng.lognormal(0.0, 0.18), 0.65, 1.5)),
-        loudness_gain=float(rng.uniform(0.1, 0.5)),
+        loudness_gain=float(rng.uniform(*tuning.loudness_gain)),
         rest_jaw=float(max(0.0, rng.normal(0.0, 0.015))),
         rest_press=float(max(0.0, rng.normal(0.0, 0.08))),
         smile=float(max(0.0, rng.normal(0.05, 0.1))),
         asymmetry=float(np.clip(rng.normal(0.0, 0.15), -0.4, 0.4)),
-        noise=float(rng.uniform(0.1, 0.25)),
+        noise=float(tuning.noise * rng.uniform(0.1, 0.25)),
         wobble=float(rng.uniform(0.005, 0.015)),
         brow_drift=float(rng.uniform(0.04, 0.18)),
         smile_drift=float(rng.uniform(0.02, 0.1)),
@@ -77,7 +105,13 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def articulate(
-    phonemes: Sequence[Phoneme], n_frames: int, wave: np.ndarray, style: Style, rng: np.random.Generator, action_names: Sequence[str]
+    phonemes: Sequence[Phoneme],
+    n_frames: int,
+    wave: np.ndarray,
+    style: Style,
+    rng: np.random.Generator,
+    action_names: Sequence[str],
+    tuning: Tuning = TUNING,
 ) -> np.ndarray:
     """Weights of the face actions at each frame's middle.
 
@@ -89,6 +123,7 @@ def articulate(
         rng: the take: noise, timing wobble, expression, blinks. Equal generators give equal streams whatever is said, and a longer
             clip begins with the shorter one's streams.
         action_names: order of the columns (ARKit names, as `MorphableModel.action_names`).
+        tuning: other than TUNING only in the audit.
 
     Returns:
         (T, len(action_names)) float32 in [0, 1].
@@ -96,37 +131,46 @@ def articulate(
     Raises:
         ValueError: an action this rule needs is not among `action_names`, or a phoneme is unknown.
     """
-    return perform(dominance, phonemes, n_frames, wave, style, rng, action_names)
+    return perform(None, phonemes, n_frames, wave, style, rng, action_names, tuning)
 
 
 def perform(
-    rule: Rule,
+    rule: Rule | None,
     phonemes: Sequence[Phoneme],
     n_frames: int,
     wave: np.ndarray,
     style: Style,
     rng: np.random.Generator,
     action_names: Sequence[str],
+    tuning: Tuning = TUNING,
 ) -> np.ndarray:
-    """What `articulate` does, for any `rule` that turns phonemes into articulator channels; arguments as there."""
+    """What `articulate` does, for any `rule` that turns phonemes into articulator channels (None: `dominance`); arguments as there."""
     check_shape("wave", wave, (None,))
-    take = rng.spawn(4)  # one generator each, so that no stream shifts another
-    wobble = style.wobble * _autoregressive(n_frames, 1, NOISE_SECONDS, take[1])[:, 0]
-    channels = speech_channels(phonemes, n_frames, wave, style, wobble, rule)
+    take = rng.spawn(5)  # one generator each, so that no stream shifts another
+    wobble = style.wobble * _autoregressive(n_frames, 2, NOISE_SECONDS, take[1])
+    channels = speech_channels(phonemes, n_frames, wave, style, wobble, rule, tuning)
     noise = style.noise * _autoregressive(n_frames, len(CHANNELS), NOISE_SECONDS, take[0])
     free = [k for k, name in enumerate(CHANNELS) if name not in CONSTRICTIONS]
-    channels[:, free] = channels[:, free] * np.clip(1.0 + noise[:, free], 0.3, 1.7) + 0.06 * noise[:, free]
-    actions = channels_to_actions(np.clip(channels, 0.0, 1.0), style)
+    channels[:, free] = channels[:, free] * np.clip(1.0 + noise[:, free], 0.3, 1.7) + tuning.idle * noise[:, free]
+    channels[:, 0] += tuning.breath * breaths(phonemes, n_frames, take[4])
+    actions = channels_to_actions(np.clip(channels, 0.0, 1.0), style, tuning.jaw_open)
     for source in (expression_actions(n_frames, style, take[2]), blink_actions(n_frames, style, take[3])):
         for name, values in source.items():
             actions[name] = actions.get(name, 0.0) + values
     return pack(actions, n_frames, action_names)
 
 
-def dominance(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: float = 1.0, rest: np.ndarray | None = None) -> np.ndarray:
+def dominance(
+    phonemes: Sequence[Phoneme],
+    times: np.ndarray,
+    sharpness: float | np.ndarray = 1.0,
+    rest: np.ndarray | None = None,
+    rest_core: float | None = None,
+) -> np.ndarray:
     """Articulator channels (T, 9) at `times` (T,) or (T, 9) seconds, by Cohen and Massaro's rule, before any style.
 
-    `rest` (9,) replaces the targets of silence. Times outside the phonemes are silence.
+    `sharpness` is a factor on THETA, one for all channels or (9,); `rest` (9,) replaces the targets of silence,
+    `rest_core` CORE's share of it. Times outside the phonemes are silence.
     """
     spoken = list(phonemes)
     first, last = (spoken[0].start, spoken[-1].end) if spoken else (0.0, 0.0)
@@ -142,7 +186,8 @@ def dominance(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: float =
     times = np.broadcast_to(np.asarray(times, float).reshape(len(times), -1), (len(times), len(CHANNELS)))
     top, bottom = np.zeros(times.shape), np.zeros(times.shape)
     for s, target, strength in zip(parts, value, alpha):
-        core = CORE.get(s.viseme, 0.2) * (s.end - s.start) / 2.0
+        share = rest_core if s.viseme == "rest" and rest_core is not None else CORE.get(s.viseme, 0.2)
+        core = share * (s.end - s.start) / 2.0
         tau = times - s.centre
         distance = np.maximum(np.abs(tau) - core, 0.0)
         weight = strength * np.exp(-np.minimum(np.where(tau < 0.0, before, after) * distance, 60.0))
@@ -158,36 +203,53 @@ def speech_channels(
     style: Style,
     wobble: np.ndarray | float = 0.0,
     rule: Rule | None = None,
+    tuning: Tuning = TUNING,
 ) -> np.ndarray:
-    """Channels (T, 9) in [0, 1] of a speaker without noise: the rule (default `dominance`), then the speaker's gains, loudness and speaking rate.
+    """Channels (T, 9) in [0, 1] of a speaker without noise: the rule (default `dominance`), then gains, loudness and speaking rate.
 
-    `wobble` (T,) seconds is added to the speaker's lead. Closures stay on the audio's clock and are brought to a full 1.
+    Jaw, lips and tongue have their own clocks and gains. `wobble` seconds, (T, 2) or a number, is added to the jaw's and the lips' lead.
+    Closures stay on the audio's clock and are brought to a full 1.
     """
     middle = (np.arange(n_frames) + 0.5) / FPS
     times = np.repeat(middle[:, None], len(CHANNELS), 1)
-    free = np.array([name not in CONSTRICTIONS for name in CHANNELS])
-    times[:, free] += (style.lead + np.asarray(wobble)).reshape(-1, 1)
-    channels = (rule or dominance)(phonemes, times, style.sharpness)
-    opening = style.amplitude * style.jaw * loudness_factor(wave, n_frames, style.loudness_gain) * rate_factor(phonemes, middle)
-    shape = style.amplitude * style.lips * rate_factor(phonemes, middle)
-    for name in ("jaw", "lift"):
-        channels[:, CHANNELS.index(name)] *= opening
-    for name in ("round", "funnel", "spread"):
-        channels[:, CHANNELS.index(name)] *= shape
-    close = CHANNELS.index("close")
-    channels[:, close] *= 1.2  # lips press against each other: the target lies beyond the contact
+    pace = np.full(len(CHANNELS), style.sharpness)
+    wobble = np.broadcast_to(np.asarray(wobble, float), (n_frames, 2))
+    for group, lead, shift in ((JAW, style.lead, wobble[:, 0]), (LIPS, style.lips_lead, wobble[:, 1]), (("tongue",), style.tongue_lead, 0)):
+        times[:, [CHANNELS.index(name) for name in group]] += np.reshape(lead + shift, (-1, 1))
+    pace[[CHANNELS.index(name) for name in JAW]] *= tuning.pace
+    pace[[CHANNELS.index(name) for name in ("close", "press")]] *= tuning.closure_pace
+    channels = (rule or partial(dominance, rest_core=tuning.rest_core))(phonemes, times, pace)
+    rate = rate_factor(phonemes, middle)
+    opening = style.amplitude * style.jaw * loudness_factor(wave, n_frames, style.loudness_gain, tuning.loudness_limit) * rate
+    for name in JAW:
+        column = CHANNELS.index(name)
+        channels[:, column] = WIDEST * (np.maximum(channels[:, column], 0.0) / WIDEST) ** tuning.depth * opening
+    for name in LIPS:
+        channels[:, CHANNELS.index(name)] *= style.amplitude * style.lips * rate
+    channels[:, CHANNELS.index("tongue")] *= style.tongue
+    channels[:, CHANNELS.index("close")] *= 1.2  # lips press against each other: the target lies beyond the contact
     return np.clip(channels, 0.0, 1.0)
 
 
-def loudness_factor(wave: np.ndarray, n_frames: int, gain: float) -> np.ndarray:
-    """Factor (T,) on opening, 0.7..1.3: `gain` dB per dB of smoothed loudness against the clip's own median while sounding."""
+def breaths(phonemes: Sequence[Phoneme], n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """(T,) openings for breath, mean height 1, in the last half second of every pause of 0.3 s or more that speech follows."""
+    middle, out = (np.arange(n_frames) + 0.5) / FPS, np.zeros(n_frames)
+    for pause, phone in zip(phonemes, phonemes[1:]):
+        height, ahead, width = rng.exponential(), rng.uniform(0.1, 0.4), rng.uniform(0.08, 0.16)
+        if pause.symbol == PAUSE and phone.symbol != PAUSE and pause.end - pause.start >= 0.3:
+            out += height * np.exp(-0.5 * ((middle - pause.end + ahead) / width) ** 2)
+    return out
+
+
+def loudness_factor(wave: np.ndarray, n_frames: int, gain: float, limit: float = 1.3) -> np.ndarray:
+    """Factor (T,) on opening, 1 / limit .. limit: `gain` dB per dB of smoothed loudness against the clip's own median while sounding."""
     level = loudness(set_level(wave), n_frames)
     sounding = level > level.max() - 30.0
     if level.max() < -60.0 or not sounding.any():
         return np.ones(n_frames)
     relative = np.where(sounding, level - np.median(level[sounding]), 0.0)
     smooth = np.convolve(np.pad(relative, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9.0, mode="valid")
-    return np.clip(10.0 ** (gain * smooth / 20.0), 0.7, 1.3)
+    return np.clip(10.0 ** (gain * smooth / 20.0), 1.0 / limit, limit)
 
 
 def rate_factor(phonemes: Sequence[Phoneme], times: np.ndarray) -> np.ndarray:
@@ -201,11 +263,11 @@ def rate_factor(phonemes: Sequence[Phoneme], times: np.ndarray) -> np.ndarray:
     return np.clip(((weight @ lengths) / weight.sum(1) / USUAL_PHONE) ** 0.4, 0.7, 1.2)
 
 
-def channels_to_actions(channels: np.ndarray, style: Style) -> dict[str, np.ndarray]:
+def channels_to_actions(channels: np.ndarray, style: Style, jaw_open: float = TUNING.jaw_open) -> dict[str, np.ndarray]:
     """Channels (T, 9) to ARKit actions, each (T,). `mouthClose` undoes the jaw where the lips meet, so the gap is jawOpen - mouthClose."""
     jaw, lift, round_, funnel, spread, close, tuck, tongue, press = channels.T
     apart = (1.0 - close) * (1.0 - 0.8 * tuck)
-    jaw = np.maximum(JAW_OPEN * jaw, style.rest_jaw)
+    jaw = np.maximum(jaw_open * jaw, style.rest_jaw)
     left, right = 1.0 + style.asymmetry, 1.0 - style.asymmetry
     smile = style.smile * (1.0 - 0.7 * round_)
     still = np.clip(1.0 - 6.0 * jaw, 0.0, 1.0)

@@ -113,7 +113,7 @@ def take(folder: Path, split: str, speaker: int, scene: int, number: int) -> Rea
 
 @lru_cache(maxsize=256)
 def speaker_scale(folder: Path, speaker: str) -> tuple[np.ndarray, float]:
-    """(rest (64,), gain) of a recorded speaker, over all clips: the expression of the closed mouth, and WIDEST_MM over the own widest gap."""
+    """(rest (64,), gain) of a recorded speaker, from all clips: the closed mouth's expression, and WIDEST_MM over the own widest gap."""
     clips = [c for c in recordings(folder) if c.speaker == speaker]
     exp = np.concatenate([c.coeffs[:, EXP] for c in clips])
     quiet = np.concatenate([quiet_frames(c.wave, len(c.coeffs)) for c in clips])

@@ -5,11 +5,11 @@ if no consonant stood between, v_p(t), and each consonant pulls them toward its 
 
     s_p(t) = v_p(t) + k_c(t) w_c(p) (c_p - v_p(t)),
 
-with k_c(t) the consonant's gesture (0..1) and w_c(p) its coarticulation function: 1 where the consonant decides (the lips in /b/), 0 where the
-vowel shines through. Gestures have a fixed length around their sound, as in the frame model of F. Bell-Berti and K. S. Harris, "A
-temporal model of speech production", Phonetica 38, 1981. Vowel targets come from the vowel chart of the IPA (height, backness, rounding)
-instead of viseme classes. `rule` (`articulation.dominance`) is a weighted mean over all neighbours; targets, lead times and the shape in
-time differ here.
+with k_c(t) the consonant's gesture (0..1) and w_c(p) its coarticulation function: 1 where the consonant decides (the lips in /b/), 0
+where the vowel shines through. Gestures have a fixed length around their sound, as in the frame model of F. Bell-Berti and
+K. S. Harris, "A temporal model of speech production", Phonetica 38, 1981. Vowel targets come from the vowel chart of the IPA (height,
+backness, rounding) instead of viseme classes. `rule` (`articulation.dominance`) is a weighted mean over all neighbours; targets, lead
+times and the shape in time differ here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paperlib.corpus.articulation import Style, perform
+from paperlib.corpus.articulation import TUNING, Style, Tuning, perform
 from paperlib.corpus.speech import PAUSE, Phoneme
 from paperlib.corpus.visemes import CHANNELS, VOWELS, Segment, segments
 
@@ -61,10 +61,16 @@ REST_TO_SPEECH, SPEECH_TO_REST = 0.20, 0.28  # s: the vowel track leaves rest be
 
 
 def articulate(
-    phonemes: Sequence[Phoneme], n_frames: int, wave: np.ndarray, style: Style, rng: np.random.Generator, action_names: Sequence[str]
+    phonemes: Sequence[Phoneme],
+    n_frames: int,
+    wave: np.ndarray,
+    style: Style,
+    rng: np.random.Generator,
+    action_names: Sequence[str],
+    tuning: Tuning = TUNING,
 ) -> np.ndarray:
     """Weights of the face actions (T, len(action_names)), as `articulation.articulate`: same arguments, style, noise and expression."""
-    return perform(coproduction, phonemes, n_frames, wave, style, rng, action_names)
+    return perform(coproduction, phonemes, n_frames, wave, style, rng, action_names, tuning)
 
 
 def vowel_target(symbol: str) -> np.ndarray:
@@ -93,7 +99,7 @@ def consonant_target(viseme: str) -> tuple[np.ndarray, np.ndarray]:
     return shape, weight
 
 
-def coproduction(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
+def coproduction(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: float | np.ndarray = 1.0) -> np.ndarray:
     """Articulator channels (T, 9) at `times` (T,) or (T, 9) seconds by Öhman's model; arguments as `articulation.dominance`."""
     spoken = list(phonemes)
     first, last = (spoken[0].start, spoken[-1].end) if spoken else (0.0, 0.0)
@@ -107,7 +113,7 @@ def coproduction(phonemes: Sequence[Phoneme], times: np.ndarray, sharpness: floa
     return track
 
 
-def vowel_track(nuclei: list[Segment], times: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
+def vowel_track(nuclei: list[Segment], times: np.ndarray, sharpness: float | np.ndarray = 1.0) -> np.ndarray:
     """v (T, 9): from nucleus to nucleus (vowels and rests) by half a cosine, over all that lies between them."""
     targets = [np.zeros(len(CHANNELS)) if s.viseme == "rest" else vowel_target(s.symbol) for s in nuclei]
     for target, nucleus in zip(targets, nuclei):
@@ -122,7 +128,7 @@ def vowel_track(nuclei: list[Segment], times: np.ndarray, sharpness: float = 1.0
     return track
 
 
-def gesture(part: Segment, times: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
+def gesture(part: Segment, times: np.ndarray, sharpness: float | np.ndarray = 1.0) -> np.ndarray:
     """k (T, 9): rises as half a cosine from LEAD before the sound, is 1 around its centre, falls until LAG after it."""
     hold = (0.6 if part.viseme == "PP" else HOLD) * (part.end - part.start) / 2.0
     lead, lag = (np.array([table[c] for c in CHANNELS]) / sharpness for table in (LEAD, LAG))
