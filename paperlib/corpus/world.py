@@ -68,7 +68,7 @@ def skin_detail(speaker: Speaker, verts: np.ndarray, strength: float = 0.035) ->
     for _ in range(int(g.integers(0, 6))):
         centre = verts[g.integers(len(verts))]
         distance = np.linalg.norm(verts - centre, axis=1)
-        detail *= 1 - 0.45 * np.exp(-((distance / 0.03) ** 2))
+        detail *= 1 - 0.30 * np.exp(-((distance / 0.014) ** 2))
     return detail[:, None].astype(np.float32)
 
 
