@@ -89,6 +89,22 @@ class FlowConfig:
 
 
 @dataclass(frozen=True)
+class RegressorConfig:
+    """The network that starts a fit to pictures. The paper takes Deng et al.'s; nothing of it is stated there."""
+
+    size: int = 80  # side of its input
+    width: int = 16  # channels of the first layer
+    hidden: int = 128
+    speakers: int = 256  # rendered people, one clip each: many faces teach identity, more frames of few do not
+    val_speakers: int = 24
+    detector_speakers: int = 40  # of them, at side 224, on whom the landmark detector is measured
+    seconds: float = 0.8  # of each clip
+    steps: int = 2400
+    batch: int = 32
+    lr: float = 2e-3
+
+
+@dataclass(frozen=True)
 class RendererConfig:
     """Stage 2, equations (14)-(32). Lambdas, widths, critic steps and stage lengths are not stated in the paper."""
 
@@ -139,6 +155,7 @@ class Profile:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
+    regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
 
     @property
@@ -158,6 +175,7 @@ _SMOKE = Profile(
         window=15, steps=60, batch=4,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
+    regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=2, detector_speakers=4, seconds=0.4, steps=20, batch=8),
     renderer=RendererConfig(
         size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, spade_hidden=8, ftex_proj=4, critic_base=8, batch=2,
         steps_warm=8, steps_joint1=8, steps_joint2=8, vgg_size=32,
@@ -175,6 +193,9 @@ _PAPER = Profile(
         early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
     ),
     flow=FlowConfig(width=32, steps=50_000),
+    regressor=RegressorConfig(
+        size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,
+    ),
     renderer=RendererConfig(
         size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, full_res_divisor=1, ftex_proj=16, critic_base=64,
         tmn_blocks=1, tmn_convs=3, tmn_spade_full=True, rbfin_blocks=1, rbfin_convs=2, rbfin_levels=5, spade_hidden=128, batch=2, lr=1e-4,

@@ -7,7 +7,7 @@ from pathlib import Path
 from paperlib import config, paths
 from paperlib.errors import InputError
 
-SUBJECTS = ("expression", "renderer", "figure7", "ablation", "complexity", "ledger")
+SUBJECTS = ("fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
 
 
 def evaluate(what: str, profile: config.Profile, folder: Path | None = None, clips: int | None = None) -> list[Path]:
@@ -16,9 +16,9 @@ def evaluate(what: str, profile: config.Profile, folder: Path | None = None, cli
     folder: where to write (default build/<profile>/results; the shipped ones are in data/results).
     clips: how many test clips (default: all of the classroom corpus).
     """
-    from paperlib.evaluation import ablation, complexity, expression, figure7, ledger, renderer
+    from paperlib.evaluation import ablation, complexity, expression, figure7, fitting, ledger, renderer
 
-    makers = {m.__name__.rsplit(".", 1)[-1]: m.evaluate for m in (expression, renderer, figure7, ablation, complexity, ledger)}
+    makers = {m.__name__.rsplit(".", 1)[-1]: m.evaluate for m in (fitting, expression, renderer, figure7, ablation, complexity, ledger)}
     if what != "all" and what not in makers:
         raise InputError(f"unknown subject {what!r}; choose one of: all, {', '.join(makers)}")
     folder = folder or paths.build_dir(profile.name) / "results"

@@ -16,14 +16,15 @@ from paperlib.training.loop import History
 
 
 def build(kind: str, profile: config.Profile) -> nn.Module:
-    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, renderer, critic."""
-    from paperlib.models import corrflow, critic, expression, renderer, semantic_teacher, syncnet
+    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic."""
+    from paperlib.models import corrflow, critic, expression, regressor, renderer, semantic_teacher, syncnet
 
     makers = {
         "sync": lambda: syncnet.SyncNet(profile.sync),
         "teacher": lambda: semantic_teacher.SemanticTeacher(profile.teacher),
         "expression": lambda: expression.ExpressionNet(profile.expression, profile.teacher.size),
         "flow": lambda: corrflow.FlowNet(profile.flow.width),
+        "regressor": lambda: regressor.FaceRegressor(profile.regressor),
         "renderer": lambda: renderer.Renderer(profile.renderer),
         "critic": lambda: critic.Critic(profile.renderer.critic_base),
     }

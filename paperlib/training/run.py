@@ -10,7 +10,7 @@ from paperlib.errors import InputError
 from paperlib.seeding import seed_everything
 from paperlib.training import checkpoints
 
-ORDER = ("sync", "teacher", "expression", "flow", "renderer")  # each may need those before it
+ORDER = ("sync", "teacher", "expression", "flow", "renderer", "regressor")  # each may need those before it; the regressor none
 
 
 def train(name: str, profile: config.Profile, resume: bool = True, folder: Path | None = None, validate_every: int = 200) -> Path:
@@ -25,7 +25,7 @@ def train(name: str, profile: config.Profile, resume: bool = True, folder: Path 
     seed_everything(profile.seed)
     checkpoints.set_threads()
     corpus = Corpus(profile.corpus)
-    if name != "expression":
+    if name not in ("expression", "regressor"):
         corpus.prepare(("train", "val"))
     net = checkpoints.build(name, profile)
     folder = folder or paths.build_dir(profile.name) / "checkpoints"
@@ -98,4 +98,20 @@ def _renderer(net, profile, corpus, loop, extra):
     return train_renderer(net, critic, judges, bank, val, profile.renderer, profile.seed, **loop)
 
 
-_TRAINERS = {"sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer}
+def _regressor(net, profile, corpus, loop, extra):
+    from paperlib.face3d.morphable_model import default_model
+    from paperlib.training import regressor
+
+    many, large = regressor.corpora(profile.corpus, profile.regressor)
+    many.prepare(("train", "val"))
+    large.prepare(("train",))
+    bank, val = (regressor.pictures(many, split) for split in ("train", "val"))
+    history = regressor.train_regressor(net, default_model(), bank, val, profile.regressor, profile.seed, **loop)
+    net.set_detector(regressor.measure_detector(default_model(), large))
+    error = regressor.measure_errors(net, val)
+    extra["pictures"] = {"key": many.key, "train": len(bank.frames), "val": len(val.frames), "detector": large.key}
+    extra["error_sd"] = {name: round(float(error[s].square().mean().sqrt()), 4) for name, (s, _, _) in regressor.TERMS.items()}
+    return history
+
+
+_TRAINERS = {"sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer, "regressor": _regressor}
