@@ -110,11 +110,8 @@ def _missing(corpus: Corpus, splits: tuple[str, ...]) -> Iterator[ClipId]:
 
 def _make(cfg: CorpusConfig, root: Path, clip: ClipId) -> tuple[int, float]:
     """Frames of the clip, made now, and this process's largest memory so far, MiB."""
-    import torch
-
     from paperlib.corpus.dataset import Corpus
 
-    torch.set_num_threads(1)
     Corpus(cfg, root).ensure(clip)
     return synthetic.clip_length(cfg, clip), _peak_mib()
 

@@ -78,7 +78,12 @@ class Corpus:
         """Make the clip unless it is there. The truth is written last: a clip with a truth file is whole."""
         path = self.path(clip)
         if not path.with_suffix(".npz").exists():
-            _write(synthetic.make_clip(self.cfg, clip), path)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)  # sums in one order: the same bytes wherever a clip is made
+            try:
+                _write(synthetic.make_clip(self.cfg, clip), path)
+            finally:
+                torch.set_num_threads(threads)
         return path
 
     def load(self, clip: ClipId) -> Clip:
