@@ -119,7 +119,7 @@ def _one(head, points, maps, waves, streaks, generator) -> np.ndarray:
     tone = skin_tone(melanin, blood)
     albedo = _over(skin, 0.55 * hair + 0.25 * tone, _beard(maps, heavy, generator))
     albedo = _over(albedo, hair * 0.5 + 0.05 * tone, draw_brow(heavy, generator).coverage(*points[:, :2].T) * (points[:, 2] > 0.9))
-    lip_red, lip_dark = generator.uniform(0.30, 0.95), generator.uniform(0.0, 0.22)
+    lip_red, lip_dark = generator.uniform(0.28, 0.80), generator.uniform(0.0, 0.20)
     lip = tone * np.exp(-(lip_dark + lip_red * np.array([0.10, 0.62, 0.45])))
     albedo = _over(albedo, lip, maps["lips"] * generator.uniform(0.82, 0.94))
     strands = hair * (1 + 0.30 * streaks[:, None])
