@@ -14,10 +14,11 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-START, LARGEST = 0.006, 0.06  # smoothing length where folding is first seen, and its limit; model units
-GROWTH, REACH = 1.7, 0.02  # factor on the length a round, and how far around a folding triangle it is raised
-STRETCH, TILT = 0.20, 0.30  # largest deviations allowed: a triangle turns over beyond 5 of them
-COARSE = 0.05  # triangles larger than the square of this do not fold
+START, LARGEST = 0.01, 0.10  # smoothing length where folding is first seen, and its limit; model units
+GROWTH, REACH = 1.8, 0.03  # factor on the length a round, and how far around a folding triangle it is raised
+STRETCH, TILT = 0.22, 0.32  # largest deviations allowed: a triangle turns over beyond 4.5 of them
+SHORT = 0.006  # edges below this make slivers
+COARSE = 0.07  # triangles larger than the square of this do not fold
 
 
 class Smoother:
@@ -59,6 +60,12 @@ class Smoother:
         return self.merge @ splu(system.tocsc()).solve(self.merge.T @ (self.mass[:, None] * fields))
 
 
+def slivers(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Edges (P, 2) shorter than `SHORT`, whose ends are to move as one."""
+    edges = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+    return edges[np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1) < SHORT]
+
+
 def bending(points: np.ndarray, basis: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """To first order, how a standard normal draw from `basis` (V, 3, K) deforms the triangles of `points` (V, 3).
 
@@ -84,7 +91,7 @@ def bending(points: np.ndarray, basis: np.ndarray, triangles: np.ndarray) -> tup
     return stretch, np.sqrt(0.5 * (a + b) + np.sqrt(0.25 * (a - b) ** 2 + c**2))
 
 
-def ease(smoother: Smoother, mean, basis, triangles, poses, length, rounds: int = 12) -> tuple[np.ndarray, np.ndarray, int]:
+def ease(smoother: Smoother, mean, basis, triangles, poses, length, rounds: int = 11) -> tuple[np.ndarray, np.ndarray, int]:
     """Basis (V, 3, K) smoothed until `STRETCH` and `TILT` hold, the lengths (V,), and how many triangles still break them.
 
     `poses`, displacements (V, 3) of expressions, in which they shall hold as well. Triangles larger than `COARSE` are left alone.

@@ -19,10 +19,10 @@ LOCAL_FOLDERS = ("mouth", "nose", "eyebrows", "cheek", "head", "eyes", "forehead
 OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"))
 # Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
 SPREAD = {
-    "mouth": 0.28, "nose": 0.33, "eyebrows": 0.30, "cheek": 0.28, "head": 0.22, "eyes": 0.25, "forehead": 0.18, "chin": 0.26,
-    "ears": 0.20, "neck": 0.12, "asym": 0.09,
+    "mouth": 0.22, "nose": 0.24, "eyebrows": 0.24, "cheek": 0.24, "head": 0.18, "eyes": 0.18, "forehead": 0.14, "chin": 0.19,
+    "ears": 0.12, "neck": 0.10, "asym": 0.06,
 }  # fmt: skip
-SIDE_SPREAD = 0.06  # how much left and right differ
+SIDE_SPREAD = 0.045  # how much left and right differ
 # What everyone gets: see the top of this file. Sides share a value.
 MEAN = {
     "chin-height-incr": 0.35, "chin-width-incr": -0.40, "head-scale-horiz-incr": -0.25, "eye-scale-incr": 0.40,
@@ -32,10 +32,10 @@ MEAN = {
 OUTLINES = {
     "oval": 0.16, "invertedtriangular": 0.26, "diamond": 0.22, "rectangular": 0.08, "square": 0.05, "round": 0.06, "triangular": 0.03,
 }  # fmt: skip
-OUTLINE_STRENGTH = (0.3, 0.95)
+OUTLINE_STRENGTH = (0.3, 0.85)
 # What a unit of weight (0: average, 1: MakeHuman's heaviest body) does to the head; the body's own targets stop at the neck.
-WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55, "neck-double-incr": 0.45}
-WEIGHT_SPREAD = 0.45
+WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55, "neck-double-incr": 0.25}
+WEIGHT_SPREAD = 0.40
 
 
 @dataclass(frozen=True)

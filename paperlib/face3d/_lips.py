@@ -12,6 +12,7 @@ from paperlib.face3d._topology import CODE, Head
 
 OVERLAP = 0.012  # how far the closed lips are pushed into each other, model units; no line of sight is left between them
 FADE = 0.022  # how far from the seam that is felt
+INNER = 0.18  # half of the width that is sealed; beyond it the lips run into one another
 FACING = 0.04  # lip vertices closer than this on the mean face each other
 
 
@@ -29,18 +30,23 @@ def pairs(head: Head, mean: np.ndarray, jaw: np.ndarray) -> np.ndarray:
     return np.stack([upper[mutual], lower[match[mutual]]], 1)
 
 
+def side(head: Head, jaw: np.ndarray) -> np.ndarray:
+    """(V,): 1 on the lower lip, -1 on the upper, falling to 0 towards the corners, where the jaw moves both by half its way."""
+    drop = np.linalg.norm(jaw, axis=1)
+    top = drop[head.part == CODE["lips"]].max()
+    return np.clip((drop / top - 0.5) / 0.12, -1.0, 1.0)
+
+
 def shares(head: Head, mean: np.ndarray, jaw: np.ndarray, seam: np.ndarray) -> np.ndarray:
     """(V, P): by how much each vertex follows each pair's closing: +1/2 at the lower lip, -1/2 at the upper, fading over `FADE`."""
     middle = mean[seam].mean(1)
     skin = np.isin(head.part, [CODE["lips"], CODE["mouth_interior"], CODE["skin"]])[:, None]
     kernel = np.exp(-((mean[:, None] - middle[None]) ** 2).sum(2) / (2 * FADE**2)) * skin
     share = kernel / np.maximum(kernel.sum(1, keepdims=True), 1e-9) * kernel.max(1, keepdims=True)
-    drop = np.linalg.norm(jaw, axis=1)
-    lower = drop > 0.5 * drop[head.part == CODE["lips"]].max()
-    return np.where(lower, 0.5, -0.5)[:, None] * share
+    return 0.5 * side(head, jaw)[:, None] * share
 
 
-def closing(share: np.ndarray, seam: np.ndarray, gap: np.ndarray, rounds: int = 8) -> np.ndarray:
+def closing(share: np.ndarray, seam: np.ndarray, gap: np.ndarray, rounds: int = 6) -> np.ndarray:
     """Displacement (V, 3) that changes upper minus lower of each pair by -`gap` (P, 3), approached in `rounds` steps."""
     moved = np.zeros((len(share), 3))
     for _ in range(rounds):
@@ -50,7 +56,8 @@ def closing(share: np.ndarray, seam: np.ndarray, gap: np.ndarray, rounds: int = 
 
 
 def seal(share: np.ndarray, seam: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Displacement (V, 3) after which the upper lip of every pair lies `OVERLAP` below the lower, and no further in front than it was."""
+    """Displacement (V, 3) after which the upper lip of the pairs between the corners lies `OVERLAP` below the lower."""
+    seam, share = seam[np.abs(mean[seam[:, 0], 0]) < INNER], share[:, np.abs(mean[seam[:, 0], 0]) < INNER]
     gap = mean[seam[:, 0]] - mean[seam[:, 1]]
     gap[:, 0] = 0.0
     gap[:, 1] += OVERLAP

