@@ -28,6 +28,7 @@ THETA = {
     "close": (60.0, 60.0), "tuck": (45.0, 45.0), "tongue": (45.0, 45.0), "press": (55.0, 55.0),
 }  # fmt: skip
 CORE = {"rest": 0.85, "PP": 0.5, "FF": 0.4}  # share of the segment in which the dominance stays at its top; 0.2 for the others
+BREATH_PAUSE = 0.15  # s; clips are cut shortly before speech, the breath is then under way
 WIDEST = 0.62  # largest jaw target
 USUAL_PHONE = 0.078  # s, mean length of a phone at 170 words a minute
 NOISE_SECONDS = 0.25  # correlation time of articulatory noise
@@ -49,8 +50,8 @@ class Tuning:
     noise: float = 1.0  # factor on the speakers' articulatory noise
     depth: float = 1.0  # exponent on the opening, relative to the widest: > 1 keeps small openings small
     idle: float = 0.06  # movement of jaw and lips that is there in silence too, per unit of noise
-    rest_core: float = CORE["rest"]  # share of a pause in which rest is at its strongest: less lets the mouth open early and close late
-    breath: float = 0.0  # jaw channel: mean opening for the breath before a phrase
+    rest_core: float = 0.25  # share of a pause in which rest is at its strongest: less lets the mouth open early and close late
+    breath: float = 0.2  # jaw channel: the speakers' mean opening for the breath before a phrase
 
 
 TUNING = Tuning()
@@ -73,6 +74,7 @@ class Style:
     rest_press: float = 0.0
     smile: float = 0.0  # always present
     asymmetry: float = 0.0  # -1..1; > 0: the left side moves more
+    breath: float = 0.0  # jaw channel: mean opening for the breath before a phrase
     noise: float = 0.0  # standard deviation of articulatory noise, relative
     wobble: float = 0.0  # s, standard deviation of timing noise
     brow_drift: float = 0.0
@@ -96,6 +98,7 @@ def draw_style(rng: np.random.Generator, tuning: Tuning = TUNING) -> Style:
         rest_press=float(max(0.0, rng.normal(0.0, 0.08))),
         smile=float(max(0.0, rng.normal(0.05, 0.1))),
         asymmetry=float(np.clip(rng.normal(0.0, 0.15), -0.4, 0.4)),
+        breath=float(tuning.breath * np.clip(rng.lognormal(0.0, 0.3), 0.4, 2.0)),
         noise=float(tuning.noise * rng.uniform(0.1, 0.25)),
         wobble=float(rng.uniform(0.005, 0.015)),
         brow_drift=float(rng.uniform(0.04, 0.18)),
@@ -152,7 +155,7 @@ def perform(
     noise = style.noise * _autoregressive(n_frames, len(CHANNELS), NOISE_SECONDS, take[0])
     free = [k for k, name in enumerate(CHANNELS) if name not in CONSTRICTIONS]
     channels[:, free] = channels[:, free] * np.clip(1.0 + noise[:, free], 0.3, 1.7) + tuning.idle * noise[:, free]
-    channels[:, 0] += tuning.breath * breaths(phonemes, n_frames, take[4])
+    channels[:, 0] += style.breath * breaths(phonemes, n_frames, take[4])
     actions = channels_to_actions(np.clip(channels, 0.0, 1.0), style, tuning.jaw_open)
     for source in (expression_actions(n_frames, style, take[2]), blink_actions(n_frames, style, take[3])):
         for name, values in source.items():
@@ -232,11 +235,11 @@ def speech_channels(
 
 
 def breaths(phonemes: Sequence[Phoneme], n_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(T,) openings for breath, mean height 1, in the last half second of every pause of 0.3 s or more that speech follows."""
+    """(T,) openings for breath, mean height 1, in the last half second of every pause of BREATH_PAUSE or more that speech follows."""
     middle, out = (np.arange(n_frames) + 0.5) / FPS, np.zeros(n_frames)
     for pause, phone in zip(phonemes, phonemes[1:]):
         height, ahead, width = rng.exponential(), rng.uniform(0.1, 0.4), rng.uniform(0.08, 0.16)
-        if pause.symbol == PAUSE and phone.symbol != PAUSE and pause.end - pause.start >= 0.3:
+        if pause.symbol == PAUSE and phone.symbol != PAUSE and pause.end - pause.start >= BREATH_PAUSE:
             out += height * np.exp(-0.5 * ((middle - pause.end + ahead) / width) ** 2)
     return out
 

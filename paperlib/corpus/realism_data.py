@@ -25,7 +25,6 @@ from paperlib.seeding import rng
 RULES = {"rule": articulation.articulate, "rule2": rule2.articulate}
 UNITS = 25_000.0  # GRID's alignments: 1000 units a frame
 CACHE = paths.CACHE / "grid_landmarks"
-LETTERS = {"a": "ay", "z": "zed"}  # as GRID's British speakers say them
 
 
 def grid_files(folder: Path) -> list[Path]:
@@ -40,11 +39,16 @@ def grid_files(folder: Path) -> list[Path]:
     return list(seen.values())
 
 
-def grid_landmarks(path: Path, cache: Path = CACHE) -> tuple[np.ndarray, np.ndarray]:
-    """(lmk (T, 68, 2), wave) of a clip by dlib, kept in `cache`: about 2 s a clip the first time."""
+def landmark_file(path: Path, cache: Path = CACHE) -> Path:
+    """Where `grid_landmarks` keeps the landmarks of a clip."""
     from paperlib.artifacts import file_hash
 
-    store = cache / f"{path.parent.name}_{path.stem}_{file_hash(path)[:12]}.npz"
+    return cache / f"{path.parent.name}_{path.stem}_{file_hash(path)[:12]}.npz"
+
+
+def grid_landmarks(path: Path, cache: Path = CACHE) -> tuple[np.ndarray, np.ndarray]:
+    """(lmk (T, 68, 2), wave) of a clip by dlib, kept in `cache`: about 2 s a clip the first time."""
+    store = landmark_file(path, cache)
     if store.exists():
         with np.load(store, allow_pickle=False) as data:
             return data["lmk"], data["wave"]
@@ -72,7 +76,7 @@ def read_alignment(path: Path) -> list[tuple[str, float, float]]:
 @lru_cache(maxsize=256)
 def word_phones(word: str) -> tuple[tuple[str, float, int], ...]:
     """((symbol, share of the word's length, stress), ...) of a word as espeak-ng's British voice says it alone."""
-    said = [p for p in speech.synthesize(LETTERS.get(word, word), voice="en").phonemes if p.symbol != PAUSE]
+    said = [p for p in speech.synthesize(word, voice="en").phonemes if p.symbol != PAUSE]
     length = sum(p.end - p.start for p in said)
     return tuple((p.symbol, (p.end - p.start) / length, p.stress) for p in said)
 

@@ -100,6 +100,26 @@ def test_rounding_is_anticipated_and_closure_is_not_shifted():
     assert np.array_equal(early[:, close], late[:, close]) and not np.array_equal(early[:, jaw], late[:, jaw])
 
 
+def test_jaw_lips_and_tongue_have_their_own_clocks_and_gains(clip):
+    said, n = clip
+    plain = speech_channels(said.phonemes, n, said.wave, Style())
+    for change, moved in (
+        ({"lead": 0.08}, ("jaw", "lift")), ({"lips_lead": 0.08}, ("round", "funnel", "spread")), ({"tongue_lead": 0.02}, ("tongue",)),
+        ({"jaw": 0.8}, ("jaw", "lift")), ({"lips": 0.8}, ("round", "funnel", "spread")), ({"tongue": 0.7}, ("tongue",)),
+    ):  # fmt: skip
+        other = speech_channels(said.phonemes, n, said.wave, Style(**change))
+        changed = {CHANNELS[k] for k in range(9) if not np.array_equal(plain[:, k], other[:, k])}
+        assert changed == set(moved), change
+
+
+def test_people_breathe_in_before_they_speak():
+    pause, vowel = Phoneme(PAUSE, 0.0, 1.0), Phoneme("ɑ", 1.0, 1.4)
+    heights = [articulation.breaths([pause, vowel], 40, np.random.default_rng(k)) for k in range(200)]
+    peak = np.mean([h.max() for h in heights])
+    assert 0.8 < peak < 1.2 and all(0.55 < np.argmax(h) / 25 < 0.95 for h in heights)
+    assert not articulation.breaths([Phoneme(PAUSE, 0.0, 0.1), vowel], 40, np.random.default_rng(0)).any()
+
+
 def test_silence_is_rest():
     n = 50
     actions = articulate([], n, np.zeros(32000, np.float32), Style(), np.random.default_rng(0), NAMES)

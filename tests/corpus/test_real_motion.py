@@ -32,7 +32,7 @@ def _write(folder, speaker, name, amplitude=1.0, split="train", n=75):
 def folder(tmp_path):
     for k in range(3):
         _write(tmp_path, "s1", f"clip{k}", 1.0 - 0.1 * k)
-        _write(tmp_path, "s2", f"clip{k}", 0.6 - 0.06 * k)
+        _write(tmp_path, "s2", f"clip{k}", 0.75 - 0.075 * k)
         _write(tmp_path, "s3", f"clip{k}", 1.0, split="test")
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_rest_and_amplitude_of_the_recorded_person_are_taken_out(folder):
         assert gap.min() > -1e-3 and 8.0 < gap.max() < 16.0
         assert clip.wave.shape == (75 * 640,)
     gain = [real_motion.speaker_scale(folder, s)[1] for s in ("s1", "s2")]
-    assert gain[1] / gain[0] == pytest.approx(1 / 0.6, rel=0.05)
+    assert gain[1] / gain[0] == pytest.approx(1 / 0.75, rel=0.05)
 
 
 def test_the_upper_face_is_the_scenes_own(folder):

@@ -67,7 +67,7 @@ def test_a_round_of_the_audit_changes_what_it_says():
     assert np.abs(np.diff(wide)).mean() > 1.1 * np.abs(np.diff(plain)).mean()
     names = default_model().action_names
     rest, breath = (
-        articulate(said.phonemes, n, said.wave, Style(), np.random.default_rng(0), names, Tuning(breath=b))[:, names.index("jawOpen")]
+        articulate(said.phonemes, n, said.wave, Style(breath=b), np.random.default_rng(0), names)[:, names.index("jawOpen")]
         for b in (0.0, 0.3)
     )
     assert (breath >= rest - 1e-6).all()
