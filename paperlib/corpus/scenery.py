@@ -33,8 +33,8 @@ def draw_background(seed: int, speaker: int, scene: int, size: int) -> np.ndarra
     return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if size < n else cv2.INTER_CUBIC), 0, 1)
 
 
-def _colour(g: np.random.Generator, low: float = 0.1, high: float = 0.9) -> np.ndarray:
-    return np.clip(g.uniform(low, high) + g.normal(0, 0.12, 3), 0.02, 0.98).astype(np.float32)
+def _colour(g: np.random.Generator, low: float = 0.1, high: float = 0.9, spread: float = 0.12) -> np.ndarray:
+    return np.clip(g.uniform(low, high) + g.normal(0, spread, 3), 0.02, 0.98).astype(np.float32)
 
 
 def _cloth(g: np.random.Generator, n: int) -> np.ndarray:
@@ -74,7 +74,7 @@ def _shelf(g, image, x, y):
         while at < 1.0:
             wide, high = g.uniform(0.025, 0.08), g.uniform(0.6, 0.95)
             inside = (row == r) & (x >= at) & (x < at + wide) & (((y + edge) / board - r) > 1 - high)
-            image[inside] = _colour(g, 0.1, 0.75)
+            image[inside] = _colour(g, 0.08, 0.65, 0.07)
             at += wide + (g.uniform(0.05, 0.25) if g.random() < 0.12 else 0.0)
     image[((y + edge) / board - row) > 0.93] *= 0.5
     return image
@@ -132,7 +132,7 @@ def compress(seed: int, speaker: int, scene: int, frames: np.ndarray) -> np.ndar
     settings = [cv2.IMWRITE_JPEG_QUALITY, camera(seed, speaker, scene)[1]]
     settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     out = np.empty_like(frames)
-    for t, frame in enumerate(frames):  # channel order does not matter to JPEG's mathematics, only to its weights: OpenCV's is BGR
+    for t, frame in enumerate(frames):  # OpenCV's order is blue, green, red
         out[t] = cv2.imdecode(cv2.imencode(".jpg", frame[..., ::-1], settings)[1], cv2.IMREAD_COLOR)[..., ::-1]
     return out
 

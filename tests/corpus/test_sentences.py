@@ -8,7 +8,7 @@ from paperlib.errors import InputError
 SPLITS = ("train", "val", "test")
 
 
-@pytest.mark.parametrize(("language", "total"), [("en", 120), ("cmn", 20)])
+@pytest.mark.parametrize(("language", "total"), [("en", 200), ("cmn", 60), ("de", 30), ("es", 30)])
 def test_enough_and_no_sentence_twice(language, total):
     every = [s for split in SPLITS for s in sentences(split, language)]
     assert len(every) >= total
@@ -42,6 +42,13 @@ def test_mandarin_is_read_as_mandarin():
             symbols = {p.symbol for p in synthesize(sentence, "cmn").phonemes}
             assert symbols - {PAUSE} and not symbols & {"θ", "ɹ", "ð", "v", "aɪ"}, sentence  # signs of a spelt-out English name
             segments(synthesize(sentence, "cmn").phonemes)
+
+
+@pytest.mark.parametrize("language", ["de", "es"])
+def test_german_and_spanish_have_a_viseme_for_every_sound(language):
+    for split in SPLITS:
+        for sentence in sentences(split, language):
+            assert segments(synthesize(sentence, language).phonemes), sentence
 
 
 def test_order_is_fixed_and_unknown_names_are_refused():
