@@ -95,11 +95,11 @@ class RegressorConfig:
     size: int = 80  # side of its input
     width: int = 16  # channels of the first layer
     hidden: int = 128
-    speakers: int = 256  # rendered people, one clip each: many faces teach identity, more frames of few do not
+    speakers: int = 384  # rendered people, one clip each: many faces teach identity, more frames of few do not
     val_speakers: int = 24
     detector_speakers: int = 40  # of them, at side 224, on whom the landmark detector is measured
     seconds: float = 0.8  # of each clip
-    steps: int = 2400
+    steps: int = 3000
     batch: int = 32
     lr: float = 2e-3
 

@@ -108,11 +108,11 @@ def fit_landmarks(
 
     Args:
         lmk: (T, 68, 2) pixels of a `size` picture, pixel centres at + 0.5. NaN points are left out; frames with fewer than 12
-            finite points, and frames that `trusted_frames` refuses, are interpolated between their neighbours.
+            finite points, and frames of a clip that `trusted_frames` refuses, are interpolated between their neighbours.
         size: side of the picture in pixels.
         steps: most Gauss-Newton steps; fewer are taken when the fit stands still.
         shared_identity: one identity for the clip (default), or one for each frame.
-        smooth: correlation of neighbouring frames' expression, in [0, 1); 0 fits every frame alone.
+        smooth: correlation of neighbouring frames' expression, in [0, 1); 0 fits every frame alone, as of pictures without order.
         noise: factor on the detector's noise, against which priors of one standard deviation are weighed.
         offset: factor on the detector's offsets from the mesh's landmarks; 0 when the landmarks are the mesh's own.
         detector: whose landmarks these are; measured with `detector.calibrate`, or GENERIC.
@@ -129,8 +129,9 @@ def fit_landmarks(
     if not len(seen):
         raise InputError("no face landmarks in any frame: choose a clip (or a crop) in which the face can be found")
     points = _landmark_rows(model, offset, detector)
-    whole = seen[finite[seen].all(1)]
-    seen = np.setdiff1d(seen, whole[~trusted_frames(points.mean, given[whole])])
+    if smooth > 0:  # the frames are a clip
+        whole = seen[finite[seen].all(1)]
+        seen = np.setdiff1d(seen, whole[~trusted_frames(points.mean, given[whole])])
     target = np.where(finite[seen][..., None], given[seen], 0.0)
     prior, about = _priors(points, target, finite[seen], seen, smooth, size, belief, shared_identity)
     shared = np.repeat(about.mean, 1 if shared_identity else len(seen), 0)

@@ -24,7 +24,7 @@ def made_clip(speaker, n=6):
     frames = (render(model, coeffs, 224, background=(0.5, 0.5, 0.5)).image.movedim(1, -1).numpy() * 255).astype(np.uint8)
     lmk = landmarks2d(model, coeffs, 224).numpy()
     who = ClipId("test", speaker, 0, 0)
-    return Clip(who, frames, np.zeros(1, np.float32), coeffs.numpy(), lmk, lmk, [], "", "")
+    return Clip(who, frames, np.zeros(1, np.float32), coeffs.numpy(), lmk, lmk, [], "", "", "en")
 
 
 def test_errors_are_zero_at_the_truth_and_separate_what_they_name():
