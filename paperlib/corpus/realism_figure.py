@@ -99,4 +99,4 @@ def _totals(axis, rows: list[Row]) -> None:
     axis.barh(range(len(shown)), [found[r] for r in shown], color=[PALETTE[0] if r.startswith("people") else PALETTE[1] for r in shown])
     axis.set_yticks(range(len(shown)), [labels[r] for r in shown], fontsize=8)
     axis.invert_yaxis()
-    axis.set(xlabel="distance to people (* other grammar: not comparable)")
+    axis.set(xlabel="distance to people (* not comparable)")

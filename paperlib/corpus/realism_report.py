@@ -23,6 +23,7 @@ from paperlib.corpus import realism_data as data
 from paperlib.corpus.articulation import TUNING, Tuning
 from paperlib.corpus.realism import Audit, Track
 from paperlib.corpus.speech import Phoneme
+from paperlib.errors import InputError
 from paperlib.media.audio import SAMPLES_PER_FRAME
 from paperlib.results import Row, provenance, write_results
 from paperlib.seeding import derived_seed
@@ -218,6 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=paths.RESULTS, help="folder of the results (default data/results)")
     parser.add_argument("--figures", type=Path, default=paths.FIGURES, help="folder of the figure (default figures)")
     args = parser.parse_args(argv)
+    if args.out.resolve() == args.figures.resolve():
+        raise InputError(f"{args.out}: results and figure cards have equal names; give --out and --figures different folders")
     start = time.perf_counter()
     rows = measure(args.grid, args.clips, args.measured)
     rounds = [

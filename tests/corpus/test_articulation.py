@@ -70,7 +70,7 @@ def test_bilabials_close_and_open_vowels_open(seed, rate):
         assert gap[t] < 0.03 and lowered[t] < 0.06 and raised[t] < 0.06, (segment, gap[t])
     for segment in segments(said.phonemes):
         if segment.viseme == "AA" and segment.gain > 1.0 and segment.end - segment.start > 0.09:
-            assert gap[int(segment.centre * 25)] > 0.08
+            assert gap[int(segment.centre * 25)] > 0.05  # the mumbler in a hurry too
 
 
 def test_targets_reach_the_right_actions(clip):

@@ -5,6 +5,7 @@ from paperlib.corpus import realism, realism_data, realism_report
 from paperlib.corpus.articulation import TUNING, Tuning
 from paperlib.corpus.realism_figure import draw
 from paperlib.corpus.realism_report import FIRST, ROUNDS, Recorded, on_same_sound
+from paperlib.errors import InputError
 from paperlib.results import provenance, read_results, select, write_results
 
 
@@ -52,5 +53,10 @@ def test_the_report_is_whole_and_its_figure_is_drawn_from_it(recorded, tmp_path,
     rounds = [{"what": what, "settings": {}} for what, _ in realism_report.ROUNDS]
     path = write_results("realism", rows, provenance("test", "-", 0, "made", 0.0, rounds=rounds), tmp_path)
     assert len(read_results("realism", tmp_path)[0]) == len(rows)
-    picture = draw(path, tmp_path)
+    picture = draw(path, tmp_path / "figures")
     assert picture.exists() and picture.with_suffix(".json").exists()
+
+
+def test_results_and_figures_may_not_share_a_folder(tmp_path):
+    with pytest.raises(InputError, match="different folders"):
+        realism_report.main(["--grid", str(tmp_path), "--out", str(tmp_path), "--figures", str(tmp_path)])
