@@ -36,20 +36,19 @@ def entry(ours: float, reference: float, unit: str, against: str, **extra) -> di
 
 
 def corpus() -> dict:
-    """Seconds of 96 x 96 video made and stored per second of work, one core."""
+    """Seconds of 96 x 96 video made and stored per second, two worker processes that are already running."""
+    import dataclasses
     import tempfile
     from pathlib import Path
 
-    clip = synthetic.plan(CLASSROOM.corpus)[0]
-    torch.set_num_threads(1)
-    Corpus(CLASSROOM.corpus, Path(tempfile.mkdtemp())).ensure(clip)  # compiles, loads the model
-    start = time.perf_counter()
-    made = Corpus(CLASSROOM.corpus, Path(tempfile.mkdtemp()))
-    made.ensure(clip)
-    spent = time.perf_counter() - start
-    checkpoints.set_threads()
-    length = synthetic.clip_length(CLASSROOM.corpus, clip) / config.FPS
-    return entry(length / spent, 1.0, "s of video / s", "real time, one core")
+    from paperlib.corpus import bulk
+
+    few = dataclasses.replace(CLASSROOM.corpus, train_speakers=2, val_speakers=1, test_speakers=1, clips_per_speaker=1, test_scenes=1)
+    many = dataclasses.replace(CLASSROOM.corpus, train_speakers=10, val_speakers=0, test_speakers=0)
+    bulk.prepare(Corpus(few, Path(tempfile.mkdtemp())), workers=2, progress=False)  # workers start, compile and load the model
+    done = bulk.prepare(Corpus(many, Path(tempfile.mkdtemp())), workers=2, progress=False)
+    speed = done.frames / config.FPS / done.seconds
+    return entry(speed, 1.0, "s of video / s", "real time, two cores", clips=done.made, peak_mib=round(done.peak_mib))
 
 
 def train_expression() -> dict:

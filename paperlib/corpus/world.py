@@ -90,7 +90,7 @@ def head_pose(seed: int, speaker: int, scene: int, n_frames: int, motion: float,
     g = rng(seed, "pose", speaker, scene)
     length = max(n_frames, 20 * FPS)
     start = g.normal(0, [0.05, 0.12, 0.03, 0.03, 0.03, 0.10])
-    slow = _smooth_walk(g, length, 0.8, np.array([0.07, 0.17, 0.05, 0.04, 0.03, 0.12]))
+    slow = _smooth_walk(g, length, 0.8, np.array([0.09, 0.26, 0.08, 0.05, 0.04, 0.14]))
     fast = _smooth_walk(g, length, 0.22, np.array([0.018, 0.022, 0.012, 0.008, 0.008, 0.02]))
     pose = (start + motion * slow + (0.25 + 0.75 * motion) * fast)[:n_frames]
     if energy is not None:
@@ -98,7 +98,7 @@ def head_pose(seed: int, speaker: int, scene: int, n_frames: int, motion: float,
         lag, depth, tilt = habit.uniform(0.0, 0.12), habit.uniform(0.01, 0.07), habit.normal(0, 0.015)
         pose[:, 0] += (0.2 + 0.8 * motion) * depth * beats(energy, lag)
         pose[:, 2] += (0.2 + 0.8 * motion) * tilt * beats(energy, lag)
-    limit = np.array([0.35, 0.55, 0.25, 0.15, 0.15, 0.6])
+    limit = np.array([0.4, 0.75, 0.3, 0.15, 0.15, 0.6])
     return (limit * np.tanh(pose / limit)).astype(np.float32)
 
 
