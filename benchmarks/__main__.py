@@ -12,7 +12,7 @@ import torch
 
 from paperlib import config, paths
 from paperlib.artifacts import atomic_write
-from paperlib.corpus import banks, synthetic
+from paperlib.corpus import banks
 from paperlib.corpus.dataset import Corpus
 from paperlib.training import checkpoints
 
