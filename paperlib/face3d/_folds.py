@@ -14,11 +14,11 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-START, LARGEST = 0.01, 0.10  # smoothing length where folding is first seen, and its limit; model units
-GROWTH, REACH = 1.8, 0.03  # factor on the length a round, and how far around a folding triangle it is raised
+START, LARGEST = 0.01, 0.18  # smoothing length where folding is first seen, and its limit; model units
+GROWTH, REACH = 1.9, 0.03  # factor on the length a round, and how far around a folding triangle it is raised
 STRETCH, TILT = 0.22, 0.32  # largest deviations allowed: a triangle turns over beyond 4.5 of them
 SHORT = 0.006  # edges below this make slivers
-COARSE = 0.07  # triangles larger than the square of this do not fold
+COARSE = 0.10  # triangles larger than the square of this do not fold
 
 
 class Smoother:

@@ -20,7 +20,7 @@ OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forw
 # Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
 SPREAD = {
     "mouth": 0.22, "nose": 0.24, "eyebrows": 0.24, "cheek": 0.24, "head": 0.18, "eyes": 0.18, "forehead": 0.14, "chin": 0.19,
-    "ears": 0.12, "neck": 0.10, "asym": 0.06,
+    "ears": 0.12, "neck": 0.06, "asym": 0.06,
 }  # fmt: skip
 SIDE_SPREAD = 0.045  # how much left and right differ
 # What everyone gets: see the top of this file. Sides share a value.
@@ -34,7 +34,7 @@ OUTLINES = {
 }  # fmt: skip
 OUTLINE_STRENGTH = (0.3, 0.85)
 # What a unit of weight (0: average, 1: MakeHuman's heaviest body) does to the head; the body's own targets stop at the neck.
-WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55, "neck-double-incr": 0.25}
+WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55, "neck-double-incr": 0.10}
 WEIGHT_SPREAD = 0.40
 
 

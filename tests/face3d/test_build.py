@@ -5,8 +5,8 @@ import pytest
 import torch
 
 pytest.importorskip("scipy")
+from paperlib.face3d import _folds, _identity, _lips, build
 from paperlib.face3d import _makehuman as mh
-from paperlib.face3d import build
 from paperlib.face3d.morphable_model import MorphableModel, default_model
 
 
@@ -43,12 +43,81 @@ def test_expression_basis_holds_every_action_and_is_orthogonal_under_its_weights
     assert np.allclose(gram, np.diag(std**2), atol=1e-10)
 
 
-def test_drawn_people_are_deterministic_in_the_seed():
-    zero = np.zeros((3, 3))
-    fields = {n: np.full((3, 3), i + 1.0) for i, n in enumerate(["asian-female-young", "universal-male-old-maxmuscle-minweight"])}
-    parts = build.Parts(fields, [("nose", "nose-width1", -np.ones((3, 3)), np.ones((3, 3)))])
-    draw = lambda seed: build.draw_identity(parts, zero, np.random.default_rng(seed))  # noqa: E731
+def test_drawn_people_are_deterministic_in_the_seed_and_sides_share_a_value():
+    names = ["asian-female-young", "universal-male-old-averagemuscle-minweight", "nose-hump-decr", "nose-hump-incr"]
+    local = [("nose", "nose-hump-decr", "nose-hump-incr")]
+    for side in "lr":
+        names += [f"{side}-eye-scale-decr", f"{side}-eye-scale-incr"]
+        local.append(("eyes", *names[-2:]))
+    parts = _identity.Parts(names, np.ones((len(names), 3, 3)), local)
+    draw = lambda seed: _identity.draw(parts, np.random.default_rng(seed))  # noqa: E731
     assert np.array_equal(draw(3), draw(3)) and not np.array_equal(draw(3), draw(4))
+    many = np.stack([draw(seed) for seed in range(300)])
+    eyes = many[:, [5, 7]] - many[:, [4, 6]]
+    assert np.corrcoef(eyes.T)[0, 1] > 0.8 and 0 < np.abs(eyes[:, 0] - eyes[:, 1]).max() < 5 * _identity.SIDE_SPREAD
+    assert eyes.mean() == pytest.approx(_identity.MEAN["eye-scale-incr"], abs=0.05)
+    assert ((many[:, 2] == 0) | (many[:, 3] == 0)).all()  # a slider is on one side of its middle
+    moved = _identity.displacements(parts, np.zeros((3, 3)), 4, seed=0)
+    assert moved.shape == (4, 3, 3) and np.array_equal(moved, _identity.displacements(parts, np.zeros((3, 3)), 4, seed=0))
+
+
+def grid(n: int = 12, step: float = 0.05):
+    """A flat square of n x n vertices in the plane z = 0 and its triangles."""
+    y, x = np.mgrid[:n, :n]
+    points = np.stack([x.ravel() * step, y.ravel() * step, np.zeros(n * n)], 1)
+    a = (y[:-1, :-1] * n + x[:-1, :-1]).ravel()
+    return points, np.concatenate([np.stack([a, a + 1, a + n + 1], 1), np.stack([a, a + n + 1, a + n], 1)])
+
+
+def test_smoothing_keeps_constants_joins_pairs_and_follows_the_heat_equation():
+    points, triangles = grid(24)
+    smoother = _folds.Smoother(points, triangles, np.array([[30, 400]]))
+    length = np.full(len(points), 0.1)
+    assert np.allclose(smoother(np.ones((len(points), 2)), length), 1.0)
+    out = smoother(np.random.default_rng(0).normal(size=(len(points), 1)), length)
+    assert out[30] == out[400]
+    # one implicit step on a cosine of wave number q, flat at the rim: shrinks by 1 / (1 + (r q)^2)
+    smoother = _folds.Smoother(points, triangles, np.zeros((0, 2), int))
+    q = np.pi / points[:, 0].max()
+    wave = np.cos(q * points[:, :1])
+    assert np.allclose(smoother(wave, length), wave / (1 + (0.1 * q) ** 2), atol=0.01)
+    assert np.allclose(smoother(wave, np.zeros(len(points))), wave)
+
+
+def test_bending_is_exact_for_stretches_and_tilts():
+    points, triangles = grid(4)
+    stretch = np.zeros((*points.shape, 2))
+    stretch[:, 0, 0] = 0.3 * points[:, 0]  # x grows by 0.3 a deviation
+    stretch[:, 2, 1] = 0.2 * points[:, 1]  # the plane tilts by 0.2
+    got = _folds.bending(points, stretch, triangles)
+    assert np.allclose(got[0], 0.3, atol=1e-9) and np.allclose(got[1], 0.2, atol=1e-9)
+
+
+def test_ease_removes_a_crease_and_leaves_the_rest():
+    points, triangles = grid(20, 0.02)
+    crease = np.zeros((len(points), 3, 1))
+    crease[(np.abs(points[:, :2] - 0.08).max(1) < 0.015), 0, 0] = 0.02  # one knot moves by a whole edge
+    far = points[:, 0] > 0.3
+    crease[far, 1, 0] = 0.05 * points[far, 0]
+    smoother = _folds.Smoother(points, triangles, np.zeros((0, 2), int))
+    eased, length, left = _folds.ease(smoother, points, crease, triangles, [0.0], np.zeros(len(points)))
+    assert left == 0 and _folds.bending(points, eased, triangles)[0].max() <= _folds.STRETCH
+    assert np.allclose(eased[points[:, 0] > 0.34], crease[points[:, 0] > 0.34], atol=1e-3) and length.max() > 0
+
+
+def test_explained_share_by_hand():
+    g = np.random.default_rng(3)
+    samples = g.normal(size=(200, 5, 3)) * np.array([2.0, 1, 1])
+    assert build.explained(samples, np.ones(5), np.eye(15).reshape(5, 3, 15)) == pytest.approx(1.0)
+    x_only = np.eye(15).reshape(5, 3, 15)[..., ::3]
+    assert build.explained(samples, np.ones(5), x_only) == pytest.approx(4 / 6, abs=0.03)
+
+
+def test_closing_brings_every_pair_together():
+    share = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5], [0.1, 0.1]])
+    seam, gap = np.array([[0, 1], [2, 3]]), np.array([[0.0, 0.02, 0.0], [0.0, 0.01, 0.005]])
+    moved = _lips.closing(share, seam, gap)
+    assert np.allclose(moved[seam[:, 0]] - moved[seam[:, 1]], -gap, atol=1e-6)
 
 
 def test_shipped_actions_match_makehumans_targets():
@@ -75,7 +144,7 @@ def test_rebuild_gives_the_shipped_model_again():
         ours, theirs = np.linalg.qr(ours)[0], np.linalg.qr(theirs)[0]
         angles = np.linalg.svd(ours.T @ theirs, compute_uv=False)  # cosines of the principal angles between the two spans
         assert angles.min() > 0.999, basis
-    assert facts["id_explained"] > 0.97
+    assert facts["id_explained"] > 0.9
     mouth = [e for n, e in facts["action_error"].items() if n.startswith(("mouth", "jaw", "tongue"))]
     assert max(mouth) < 0.03
 
