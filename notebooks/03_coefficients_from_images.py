@@ -170,7 +170,8 @@ chin_opening = {name: (landmarks := face_renderer.landmarks2d(model, c, size))[:
 for name, style in zip(named, ("-", ":", "-.", "--"), strict=True):
     left.plot(chin_opening[name], style, label=name, linewidth=2)
 left.set(xlabel="frame", ylabel="inner lips apart (px)")
-left.legend(fontsize=8)
+left.margins(y=0.35)
+left.legend(fontsize=8, ncols=2, loc="upper center")
 errors = [landmark_error(c).mean() for name, c in named.items() if name != "truth"]
 right.barh([n for n in named if n != "truth"], errors, color=PALETTE[:3])
 right.set(xlabel="landmark error (px)")
@@ -179,10 +180,12 @@ plt.show()
 
 # %% [markdown]
 # *Pictures: the frame and four grey busts: the truth, the mean face in the right pose, the network's proposal and the fit. Below left, how far the
-# inner lips are apart over the clip; the mean face hardly moves them. Right, mean landmark error of the three.*
+# inner lips are apart over the clip: the fit lies on the truth, the network follows with smaller steps, the mean face does not move. Right, mean
+# landmark error of the three.*
 #
-# The network saw no landmark at all. It was trained on faces of this book's own renderer, so on a photograph its word is worth less, and nobody
-# has measured how much less. That is why it only starts the fit there.
+# The mean face was put in its place by the exact landmarks; the network saw none of them. Where it is unsure it says something near the mean, as a
+# squared loss teaches. It was trained on faces of this book's own renderer, so on a photograph its word is worth less, and nobody has measured how
+# much less. That is why it only starts the fit there.
 
 # %% [markdown]
 # ## A detector instead of exact landmarks
