@@ -67,8 +67,10 @@ def test_bilabials_close(said, seed):
 def test_it_is_another_model_than_rule(said):
     n = int(said.seconds * 25)
     one, two = (articulation.speech_channels(said.phonemes, n, said.wave, Style(), rule=r) for r in (None, coproduction))
-    assert 0.5 < np.corrcoef(one[:, JAW], two[:, JAW])[0, 1] < 0.98  # the same words, told otherwise
-    assert np.corrcoef(one[:, ROUND], two[:, ROUND])[0, 1] < 0.95
+    r = {name: np.corrcoef(one[:, k], two[:, k])[0, 1] for k, name in enumerate(CHANNELS)}
+    assert min(r.values()) > 0.5  # the same words
+    assert r["lift"] < 0.85 and r["funnel"] < 0.92 and r["spread"] < 0.95  # told otherwise
+    assert np.abs(one - two)[:, JAW].mean() > 0.03
 
 
 def test_equal_takes_share_the_upper_face_with_rule(said):
