@@ -1,7 +1,7 @@
 """Proof that a killed preparation loses nothing: kill it at random moments, resume it, compare every byte with an undisturbed run.
 
 `python -m paperlib.corpus.resumption --kills 5 --workers 2 -- --speakers 20 --minutes 60` (what follows -- goes to `paperlib prepare
-synthetic`). Takes about two and a half undisturbed runs' time and twice their space, under build/.
+synthetic`). Takes a little more than twice an undisturbed run's time and space, under build/.
 """
 
 from __future__ import annotations
