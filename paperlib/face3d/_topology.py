@@ -256,5 +256,5 @@ def settle_mouth(head: Head, mean: np.ndarray, landmarks: np.ndarray) -> np.ndar
     out[tongue, 2] = min(0.0, seam[2] - 0.13 - mean[tongue, 2].max())
     out[tongue, 1] = min(0.0, seam[1] - 0.03 - mean[tongue, 1].max())
     front = (mean[tongue, 2] - mean[tongue, 2].min()) / np.ptp(mean[tongue, 2])
-    out[tongue] += front[:, None] * [0.0, 0.0, 0.02] + front[:, None] ** 2 * [0.0, 0.085, 0.0]  # the tip lies behind the upper teeth
+    out[tongue, 1] += 0.055 * front**2  # the tip lies behind the upper teeth
     return out
