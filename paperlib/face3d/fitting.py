@@ -23,10 +23,10 @@ def fit_clip(model, lmk: np.ndarray, crops: np.ndarray, regressor=None, evidence
 
     Args:
         lmk: (T, 68, 2) pixels of the crops, NaN where no face was found. crops: (T, S, S, 3) uint8, the face where the camera
-            expects it (`media.cropping.aligned_boxes`). regressor: a trained `models.regressor.FaceRegressor` that starts the fit
-            and knows the detector's offsets; None starts from the mean face.
-        evidence: let the regressor's estimate count beside the landmarks, by its error on validation speakers. For faces like
-            those it was trained on only: on photographs its error is not known.
+            expects it (`media.cropping.aligned_boxes`). regressor: a trained `models.regressor.FaceRegressor` that starts the fit;
+            None starts from the mean face.
+        evidence: for pictures like those the regressor was trained on: let its estimate count beside the landmarks, by its error on
+            validation speakers, and undo the detector's offsets measured there. On photographs neither error is known.
         options: passed to `fit_landmarks`.
 
     Returns:
@@ -35,9 +35,9 @@ def fit_clip(model, lmk: np.ndarray, crops: np.ndarray, regressor=None, evidence
     size = crops.shape[1]
     if regressor is not None:
         proposed = from_pictures(regressor, crops)
-        options = {"start": proposed, "detector": regressor.detector(), **options}
+        options = {"start": proposed, **options}
         if evidence:
-            options["belief"] = Belief(proposed, regressor.error_sd())
+            options = {"belief": Belief(proposed, regressor.error_sd()), "detector": regressor.detector(), **options}
     elif evidence:
         raise ValueError("evidence: needs a regressor")
     coeffs = fit_landmarks(model, lmk, size, **options)

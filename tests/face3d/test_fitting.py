@@ -6,11 +6,13 @@ import torch
 from toy import toy_coeffs, toy_model
 
 from paperlib import paths
+from paperlib.config import RegressorConfig
 from paperlib.errors import InputError
 from paperlib.face3d import camera, fitting
 from paperlib.face3d import face_renderer as fr
 from paperlib.face3d.coefficients import ANGLES, EXP, ID, SH, TEX, TRANS
 from paperlib.face3d.landmarks import lip_opening
+from paperlib.models.regressor import FaceRegressor
 
 needs_model = pytest.mark.skipif(not (paths.DATA / "face_model.safetensors").is_file(), reason="data/face_model.safetensors is not there")
 
@@ -193,6 +195,24 @@ def test_appearance_reproduces_the_picture(model):
     error = [(fr.render(model, c, 96).image - truth.image).abs().mean(1)[front].mean() for c in (blank, fitted)]
     assert error[1] < 0.01 and error[1] < 0.15 * error[0]
     assert np.corrcoef(fitted[0, TEX].numpy(), coeffs[0, TEX].numpy())[0, 1] > 0.7
+
+
+def test_a_whole_clip_with_a_missed_frame(model):
+    coeffs = toy_coeffs(1, 1).repeat(6, 1)
+    coeffs[:, 225] = torch.linspace(-0.1, 0.1, 6)
+    frames = (fr.render(model, coeffs, 96, background=np.full(3, 0.3)).image.permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
+    lmk = fr.landmarks2d(model, coeffs, 96).numpy()
+    lmk[2] = np.nan
+    net = FaceRegressor(RegressorConfig(size=32, width=4, hidden=8))  # untrained: it proposes the mean face
+    for regressor in (None, net):
+        fitted = fitting.fit_clip(model, lmk, frames, regressor, offset=0.0)
+        assert torch.isfinite(fitted).all() and (fitted[:, TEX] == fitted[:1, TEX]).all() and fitted[0, TEX].abs().max() > 0.1
+        assert degrees_between(fitted[:, ANGLES], coeffs[:, ANGLES]).max() < 2
+        drawn = fr.render_i3d(model, fitted, 96)
+        skin = drawn.sum(1) > 0
+        assert (drawn - torch.from_numpy(frames).permute(0, 3, 1, 2) / 255).abs().mean(1)[skin].mean() < 0.05
+    with pytest.raises(ValueError, match="regressor"):
+        fitting.fit_clip(model, lmk, frames, evidence=True)
 
 
 def test_appearance_needs_a_visible_face(model):
