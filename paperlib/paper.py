@@ -57,6 +57,10 @@ CONTROL_ROWS = (
     # the same speaker saying the same once more: what no predictor can know
     "other_take",
 )  # fmt: skip
+REALISM_ROWS = (  # corpus.realism_report: recorded people, each rule on three kinds of speech, rounds and trials of tuning
+    "people", "people_all", "people_others", *(f"{r}_{s}" for r in ("rule", "rule2") for s in ("same_sound", "same_words", "corpus")),
+    *(f"round{k}_{half}" for k in range(10) for half in ("choose", "report")), *(f"trial{k}" for k in range(20)),
+)  # fmt: skip
 REMOVED_ROWS = (
     # parts of a trained network switched off when it is used; nothing is trained again, so none of these is a row of tables 3-6
     "msaf_off", "msaf_scale_1", "msaf_low_only", "msaf_high_only", "flow_off", "uniform_attention",
@@ -83,6 +87,8 @@ def row_id(table: str, row: str) -> str:
     """
     if table.startswith("controls_"):
         allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS)
+    elif table == "realism":
+        allowed = REALISM_ROWS
     elif table == "ledger":
         allowed = tuple(CLAIMS)
     else:
