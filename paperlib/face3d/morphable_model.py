@@ -1,7 +1,9 @@
 """The morphable face: shape (1), texture (2) and 68 landmarks from coefficients in standard deviations.
 
 The shipped model is built by `paperlib.face3d.build` from CC0 MakeHuman data; it has the paper's sizes (80 identity, 64
-expression, 80 texture) but is not BFM. 1 unit = 10 cm, y up, the face looks to +z, the person's left is at +x.
+expression, 80 texture) but is not BFM. Its 80 identity directions carry 98.4% of the weighted variance of the 400 adults drawn, its 80
+texture directions 99.8% (`explained` in the file's metadata), its 64 expression directions the 52 facial actions exactly. 1 unit = 10 cm,
+y up, the face looks to +z, the person's left is at +x.
 """
 
 from __future__ import annotations
