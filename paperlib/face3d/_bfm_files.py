@@ -1,27 +1,24 @@
 """Reading the files that users of Deng et al. 2019 hold: MATLAB matrices, Exp_Pca.bin, std_exp.txt. Every fault is an InputError.
 
-Only numeric arrays are read, by name, after their class and shape in the file's directory have been checked; nothing in a
+Only matrices of numbers are read, by name, after their class and shape in the file's directory have been checked; nothing in a
 file is ever executed or unpickled.
 """
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from paperlib.errors import InputError
+from paperlib.face3d import _matfile
 
-_NUMERIC = {"double", "single", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "logical"}
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_DAMAGE = (ValueError, TypeError, OSError, EOFError, KeyError, IndexError, OverflowError, MemoryError, NotImplementedError, zlib.error)
-
 Shape = tuple[int | None, ...]
 
 
 def read_mat(path: Path, wanted: dict[str, Shape | None], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Arrays of a MATLAB file (version 4 to 7), by name.
+    """Matrices of a MATLAB file (version 5 to 7), by name.
 
     Args:
         wanted: name -> shape with None for any length, or None for a vector of any orientation, which comes back as (N,).
@@ -30,33 +27,23 @@ def read_mat(path: Path, wanted: dict[str, Shape | None], optional: tuple[str, .
     Returns:
         {name: array}, in the file's precision, all finite. Raises InputError for anything else.
     """
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-
     _check_is_mat(path)
-    damage = (*_DAMAGE, MatReadError)
     try:
-        directory = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-    except damage as error:
-        raise _damaged(path, error) from error
-    missing = [name for name in wanted if name not in directory and name not in optional]
-    if missing:
-        held = ", ".join(sorted(directory)) or "nothing"
-        raise InputError(f"{path}: lacks {', '.join(missing)} (it holds {held}); is it the file its name says, and whole?")
-    present = [name for name in wanted if name in directory]
-    for name in present:
-        _check_entry(path, name, wanted[name], *directory[name])
-    try:
-        arrays = loadmat(path, variable_names=present)
-    except damage as error:
-        raise _damaged(path, error) from error
-    found = {}
-    for name in present:
-        value = arrays.get(name)
-        if not isinstance(value, np.ndarray) or value.shape != directory[name][0] or not np.isfinite(value).all():
-            raise InputError(f"{path}: {name} is damaged (not all numbers can be read); get the file again")
-        found[name] = value.reshape(-1) if wanted[name] is None else value
-    return found
+        entries, order = _matfile.directory(path)
+        missing = [name for name in wanted if name not in entries and name not in optional]
+        if missing:
+            held = ", ".join(sorted(filter(None, entries))) or "nothing"
+            raise InputError(f"{path}: lacks {', '.join(missing)} (it holds {held}); is it the file its name says, and whole?")
+        present = [name for name in wanted if name in entries]
+        for name in present:
+            _check_entry(path, entries[name], wanted[name])
+        found = {name: _matfile.values(path, entries[name], order) for name in present}
+    except _matfile.MatFileError as error:
+        raise InputError(f"{path}: not a MATLAB file of version 5 to 7, or a damaged one ({error}); get it again") from error
+    for name, value in found.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"{path}: {name} holds numbers that are not finite; get the file again")
+    return {name: value.reshape(-1) if wanted[name] is None else value for name, value in found.items()}
 
 
 def _check_is_mat(path: Path) -> None:
@@ -72,20 +59,17 @@ def _check_is_mat(path: Path) -> None:
         raise InputError(f"{path}: not a MATLAB file ({len(head)} bytes); get it again")
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: not a MATLAB file, or a damaged one ({' '.join(str(error).split())[:80]}); get it again")
-
-
-def _check_entry(path: Path, name: str, wanted: Shape | None, shape: tuple[int, ...], kind: str) -> None:
-    if kind not in _NUMERIC:
-        raise InputError(f"{path}: {name} is a MATLAB {kind}, not a matrix of numbers")
+def _check_entry(path: Path, entry: _matfile.Entry, wanted: Shape | None) -> None:
+    if entry.kind:
+        raise InputError(f"{path}: {entry.name} is a MATLAB {entry.kind}, not a matrix of numbers")
+    shape = entry.shape
     if wanted is None:
-        fits, text = max(shape) == np.prod(shape), "a vector"
+        fits, text = sum(n != 1 for n in shape) <= 1, "a vector"
     else:
         fits = len(shape) == len(wanted) and all(w is None or w == s for w, s in zip(wanted, shape, strict=True))
         text = " x ".join("any" if w is None else str(w) for w in wanted)
     if not fits or 0 in shape:
-        raise InputError(f"{path}: {name} is {' x '.join(map(str, shape))}, expected {text}")
+        raise InputError(f"{path}: {entry.name} is {' x '.join(map(str, shape))}, expected {text}")
 
 
 def indices(path: Path, name: str, value: np.ndarray, count: int) -> np.ndarray:

@@ -226,7 +226,7 @@ WRONG_FRONT = {
     "text": ({"tri": "triangles"}, "tri is a MATLAB char"),
     "cell": ({"tri": np.array([[1, 2]], object)}, "tri is a MATLAB cell"),
     "struct": ({"meantex": {"a": 1}}, "meantex is a MATLAB struct"),
-    "nan": ({"exBase": np.full((7200, 64), np.nan)}, "exBase is damaged"),
+    "nan": ({"exBase": np.full((7200, 64), np.nan)}, "exBase holds numbers that are not finite"),
     "zero-based": ({"tri": np.array([[0, 1, 2]])}, r"tri names 0\.\.2"),
     "too large": ({"tri": np.array([[1, 2, 2401]])}, r"tri names 1\.\.2401, of 2400"),
     "fractions": ({"keypoints": np.full((1, 68), 1.5)}, "not whole"),
@@ -299,7 +299,7 @@ def test_files_that_are_not_matlab(front, tmp_path):
     whole = front.read_bytes()
     for content, message in (
         (b"", "not a MATLAB file"),
-        (b"<html>sign in to download</html>" * 40, "not a MATLAB file, or a damaged one"),
+        (b"<html>sign in to download</html>" * 40, "version 5 to 7, or a damaged one"),
         (b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "v7.3"),
         (b"\x89HDF\r\n\x1a\n" + bytes(600), "Basel Face Model of 2017 or 2019"),
     ):
