@@ -52,14 +52,18 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         add_dub_arguments(sub)
 
-    sub = command("prepare", "make a corpus ready", _prepare)
-    sub.add_argument("corpus", choices=["synthetic"], help="which corpus")
+    from paperlib.cli_prepare import add_corpora
+
+    corpora = add_corpora(command("prepare", "make a corpus ready", None))
+    sub = corpora.add_parser("synthetic", help="the embedded corpus", description="the embedded corpus")
+    sub.set_defaults(run=_prepare)
     _profile(sub)
 
     sub = command("train", "train one network and store its checkpoint", _train)
     sub.add_argument("name", choices=TRAINABLE, help="which network")
     _profile(sub)
     sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")
+    sub.add_argument("--data", metavar="DIR", help="a folder made by `prepare grid|voxceleb|lrw` instead of the embedded corpus")
     sub.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last state (default), or start anew"
     )
@@ -128,7 +132,7 @@ def _train(args: argparse.Namespace) -> int:
     profile = _load(args)
     from paperlib.training.run import train
 
-    print(train(args.name, profile, resume=args.resume))
+    print(train(args.name, profile, resume=args.resume, **({"data": args.data} if args.data else {})))
     return 0
 
 

@@ -1,0 +1,92 @@
+"""`paperlib prepare CORPUS` for corpora that the user brings: one entry of CORPORA for each, its options and what it runs.
+
+To add one: a function that declares options, a function that runs, one line in CORPORA. Only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+BACKENDS = ("loky", "dask", "serial")
+
+
+def add_corpora(sub: argparse.ArgumentParser) -> argparse._SubParsersAction:
+    """Give `prepare` its sub-commands; returns them, so that the embedded corpus can be added beside these."""
+    corpora = sub.add_subparsers(dest="corpus", metavar="CORPUS", required=True, parser_class=type(sub))
+    for name, (text, options, run) in CORPORA.items():
+        parser = corpora.add_parser(name, help=text, description=text)
+        options(parser)
+        parser.set_defaults(run=run)
+    return corpora
+
+
+def _folders(parser: argparse.ArgumentParser, folder: str, size: int) -> None:
+    parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help=folder)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the prepared corpus goes; run again to go on")
+    parser.add_argument("--size", type=int, default=size, metavar="PX", help=f"side of the clips in pixels (default {size})")
+    parser.add_argument("--workers", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
+    parser.add_argument("--backend", choices=BACKENDS, default="loky", help="on this machine (loky), on Dask, or in one process")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler that sees the same folders (default: a local cluster)"
+    )
+
+
+def _grid_options(parser: argparse.ArgumentParser) -> None:
+    _folders(parser, "GRID as unpacked: <speaker>/*.mpg, with .align files beside them or under align/", 192)
+    parser.add_argument("--test", metavar="S1,S2", help="test speakers (default s1,s2,s20,s22: LipNet's unseen speakers)")
+    parser.add_argument("--val", metavar="S3", help="validation speakers (default s5,s11)")
+
+
+def _grid(args: argparse.Namespace) -> int:
+    from paperlib.corpus import grid
+
+    chosen = {name: tuple(value.split(",")) for name in ("test", "val") if (value := getattr(args, name)) is not None}
+    return _report(grid.prepare(args.folder, args.out, grid.Settings(size=args.size, **chosen), **_how(args)))
+
+
+def _voxceleb_options(parser: argparse.ArgumentParser) -> None:
+    _folders(parser, "holds txt/<person>/<video>/<utterance>.txt and videos/<video>.mp4", 256)
+    parser.add_argument("--min-frames", type=int, default=64, help="shorter clips are rejected (default 64)")
+    parser.add_argument("--max-frames", type=int, default=1024, help="longer ones are cut there (default 1024)")
+    parser.add_argument("--min-size", type=int, default=256, metavar="PX", help="smaller faces are rejected (default 256)")
+    parser.add_argument("--increase", type=float, default=0.1, help="growth of the face box on each side, of its side (default 0.1)")
+
+
+def _voxceleb(args: argparse.Namespace) -> int:
+    from paperlib.corpus import voxceleb
+
+    rules = {name: getattr(args, name) for name in ("size", "min_frames", "max_frames", "min_size", "increase")}
+    return _report(voxceleb.prepare(args.folder, args.out, voxceleb.Settings(**rules), **_how(args)))
+
+
+def _lrw_options(parser: argparse.ArgumentParser) -> None:
+    _folders(parser, "LRW as unpacked: <WORD>/<train|val|test>/<WORD>_00001.mp4 with its .txt", 256)
+
+
+def _lrw(args: argparse.Namespace) -> int:
+    from paperlib.corpus import lrw
+
+    return _report(lrw.prepare(args.folder, args.out, lrw.Settings(size=args.size), **_how(args)))
+
+
+def _how(args: argparse.Namespace) -> dict:
+    return {"workers": args.workers, "backend": args.backend, "scheduler": args.scheduler}
+
+
+def _report(card: dict) -> int:
+    for key in ("clips", "minutes", "speakers", "rejected"):
+        print(f"{key}: {card[key]}")
+    print(f"lists: {card['out']}/clips.csv, rejected.csv, card.json")
+    return 0
+
+
+CORPORA = {
+    "grid": ("GRID: sentences with word times, split by speaker, fitted coefficients beside each clip", _grid_options, _grid),
+    "voxceleb": (
+        "VoxCeleb 1 or 2 from downloaded videos, cropped by first-order-model's rules",
+        _voxceleb_options,
+        _voxceleb,
+    ),
+    "lrw": ("LRW word clips, cropped by ATVGnet's rules", _lrw_options, _lrw),
+}
