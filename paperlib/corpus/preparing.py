@@ -87,18 +87,21 @@ class How:
 def one_thread() -> Iterator[None]:
     """Everything inside runs on one thread: sums in BLAS come out the same everywhere, and processes do not crowd each other."""
     import cv2
+    import numba
     import torch
     from threadpoolctl import threadpool_limits
 
-    before, before_cv = torch.get_num_threads(), cv2.getNumThreads()
+    before, before_cv, before_numba = torch.get_num_threads(), cv2.getNumThreads(), numba.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    numba.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
         torch.set_num_threads(before)
         cv2.setNumThreads(before_cv)
+        numba.set_num_threads(before_numba)
 
 
 def spread(work: Callable, items: Iterable, how: How, total: int, label: str) -> Iterator:
@@ -112,7 +115,8 @@ def spread(work: Callable, items: Iterable, how: How, total: int, label: str) ->
             from joblib import Parallel, delayed, parallel_config
 
             stack.enter_context(_dask(how) if how.backend == "dask" else parallel_config(backend="loky", inner_max_num_threads=1))
-            results = Parallel(n_jobs=how.jobs, return_as="generator_unordered", batch_size=1)(delayed(work)(item) for item in items)
+            n_jobs = -1 if how.backend == "dask" else how.jobs  # on Dask: whatever the cluster has
+            results = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(delayed(work)(item) for item in items)
         yield from tqdm(results, total=total, desc=label, unit="file", disable=not how.progress)
 
 
@@ -133,8 +137,8 @@ def _dask(how: How) -> Iterator[None]:
         else:
             cluster = LocalCluster(n_workers=how.jobs, threads_per_worker=1, dashboard_address=None, memory_limit=0)
             client = stack.enter_context(Client(stack.enter_context(cluster)))
-        client.wait_for_workers(1, timeout=60)
-        stack.enter_context(parallel_config(backend="dask", wait_for_workers_timeout=60))
+        client.wait_for_workers(1, timeout=300)
+        stack.enter_context(parallel_config(backend="dask", wait_for_workers_timeout=300))
         yield
 
 
