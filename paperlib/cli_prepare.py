@@ -70,6 +70,20 @@ def _lrw(args: argparse.Namespace) -> int:
     return _report(lrw.prepare(args.folder, args.out, lrw.Settings(size=args.size), **_how(args)))
 
 
+def _bfm_options(parser: argparse.ArgumentParser) -> None:
+    text = "BFM_model_front.mat, or 01_MorphableModel.mat with Exp_Pca.bin and the index files of Deng et al.'s repository"
+    parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help=text)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the converted model (default data/gated/bfm09.safetensors)")
+    parser.add_argument("--region", choices=("all", "front"), default="all", help="what I_3D shows: all of it, or no ears and neck")
+
+
+def _bfm(args: argparse.Namespace) -> int:
+    from paperlib.face3d import bfm
+
+    print(bfm.prepare(args.folder, args.out, args.region))
+    return 0
+
+
 def _how(args: argparse.Namespace) -> dict:
     return {"workers": args.workers, "backend": args.backend, "scheduler": args.scheduler}
 
@@ -89,4 +103,5 @@ CORPORA = {
         _voxceleb,
     ),
     "lrw": ("LRW word clips, cropped by ATVGnet's rules", _lrw_options, _lrw),
+    "bfm": ("the Basel Face Model 2009 in place of the shipped face, from your own files", _bfm_options, _bfm),
 }

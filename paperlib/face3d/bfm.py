@@ -2,7 +2,7 @@
 
 The paper's face is this one. Its files may not be passed on, so none is here; a user who has them runs
 
-    paperlib prepare bfm --folder DIR        (or: python -m paperlib.face3d.bfm --folder DIR)
+    paperlib prepare bfm --folder DIR
 
 where DIR holds BFM_model_front.mat, or the files it is made from: 01_MorphableModel.mat (Paysan et al. 2009, by registration),
 Exp_Pca.bin (Guo et al. 2018) and, from Deng et al.'s repository, std_exp.txt, BFM_front_idx.mat, BFM_exp_idx.mat, facemodel_info.mat.
@@ -15,9 +15,7 @@ of their network mean the same here, number for number.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -258,33 +256,9 @@ def _scale(model: BaselFaceModel, group: str, values: torch.Tensor) -> torch.Ten
     return std * units[group]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `prepare bfm`."""
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the user's BFM files; " + _HELP)
-    parser.add_argument("--out", type=Path, default=DEFAULT_FILE, metavar="FILE", help="where to write (default: data/gated/, git-ignored)")
-    parser.add_argument("--region", choices=REGIONS, default="all", help="what I_3D shows: all of it, or no ears and neck")
-
-
-def prepare(folder: Path, out: Path = DEFAULT_FILE, region: str = "all") -> str:
-    """Convert the user's files into `out`; returns what to tell the user."""
+def prepare(folder: str | Path, out: str | Path | None = None, region: str = "all") -> str:
+    """Convert the user's files into `out` (default: data/gated/, which git ignores); returns what to tell the user."""
     model = read(folder, region)
-    save(model, out)
+    out = save(model, out or DEFAULT_FILE)
     size = f"{len(model.mean_shape)} vertices, {len(model.triangles)} triangles"
     return f"{out}: {size}; to use it everywhere: export PAPERLIB_FACE_MODEL={out}"
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Command line of this module; 0 done, 2 the user's input is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m paperlib.face3d.bfm", description="Convert BFM 2009 as Deng et al. 2019 use it")
-    add_arguments(parser)
-    args = parser.parse_args(argv)
-    try:
-        print(prepare(args.folder, args.out, args.region))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

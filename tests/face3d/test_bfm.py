@@ -6,6 +6,7 @@ import torch
 from made_bfm import toy_head, write_folder, write_front
 from scipy.io import loadmat, savemat
 
+from paperlib import cli
 from paperlib.errors import InputError
 from paperlib.face3d import bfm, deng, fitting, model_choice
 from paperlib.face3d import face_renderer as fr
@@ -321,8 +322,8 @@ def test_nothing_there(tmp_path):
 
 def test_command(folder, tmp_path, capsys):
     out = tmp_path / "new" / "face.safetensors"
-    assert bfm.main(["--folder", str(folder), "--out", str(out), "--region", "front"]) == 0
+    assert cli.main(["prepare", "bfm", "--folder", str(folder), "--out", str(out), "--region", "front"]) == 0
     assert f"{out}: 2400 vertices, 4680 triangles" in capsys.readouterr().out
     assert not model_choice.load_face_model(out).reconstruction_triangles.all()
-    assert bfm.main(["--folder", str(tmp_path), "--out", str(out)]) == 2
+    assert cli.main(["prepare", "bfm", "--folder", str(tmp_path), "--out", str(out)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
