@@ -120,10 +120,17 @@ def rasterizer() -> dict:
     return run()
 
 
+def prepare() -> dict:
+    """Clips per minute of a VoxCeleb-layout folder, and peak memory with few and many clips."""
+    from benchmarks.bench_prepare import run
+
+    return run()
+
+
 def main() -> None:
     """Run all, or those named on the command line."""
     checkpoints.set_threads()
-    names = sys.argv[1:] or ["rasterizer", "corpus", "train_expression", "train_renderer", "dub"]
+    names = sys.argv[1:] or ["rasterizer", "corpus", "prepare", "train_expression", "train_renderer", "dub"]
     results = {}
     print(f"{'benchmark':<18}{'ours':>12}{'reference':>12}{'ratio':>9}  unit; against")
     for name in names:

@@ -6,7 +6,6 @@ Every import beyond the standard library happens inside the command that needs i
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -14,8 +13,6 @@ from typing import NoReturn
 from paperlib.errors import InputError
 
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor")
-# corpus: the module with its `add_arguments(parser)` and `run(args)`, imported only when asked for, and a line of help
-CORPORA = {"synthetic": ("paperlib.corpus.bulk", "the embedded corpus: rendered faces that speak, with the truth beside each clip")}
 SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
 
 
@@ -55,17 +52,15 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         add_dub_arguments(sub)
 
-    sub = command("prepare", "make a corpus ready", _prepare)
-    corpora = sub.add_subparsers(dest="corpus", metavar="CORPUS", required=True, parser_class=_Parser)
-    for name, (module, text) in CORPORA.items():
-        sub = corpora.add_parser(name, help=text, description=text)
-        if list(argv[:2]) == ["prepare", name]:
-            importlib.import_module(module).add_arguments(sub)
+    from paperlib.cli_prepare import add_corpora
+
+    add_corpora(command("prepare", "make a corpus ready", None))
 
     sub = command("train", "train one network and store its checkpoint", _train)
     sub.add_argument("name", choices=TRAINABLE, help="which network")
     _profile(sub)
     sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")
+    sub.add_argument("--data", metavar="DIR", help="a folder made by `prepare grid|voxceleb|lrw` instead of the embedded corpus")
     sub.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last state (default), or start anew"
     )
@@ -130,15 +125,11 @@ def _embedded(args: argparse.Namespace) -> None:
     Corpus(profile.corpus).prepare()
 
 
-def _prepare(args: argparse.Namespace) -> int:
-    return importlib.import_module(CORPORA[args.corpus][0]).run(args)
-
-
 def _train(args: argparse.Namespace) -> int:
     profile = _load(args)
     from paperlib.training.run import train
 
-    print(train(args.name, profile, resume=args.resume))
+    print(train(args.name, profile, resume=args.resume, **({"data": args.data} if args.data else {})))
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from paperlib.errors import InputError
 
 FPS = 25  # networks run at 25 fps (DESIGN); the paper's corpora are 25 fps
+MOTIONS = ("rule", "rule2", "real")  # what moves the embedded corpus's mouths: corpus.articulation, .rule2, .real_motion
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class CorpusConfig:
     clips_per_speaker: int = 4  # train and validation; a test speaker has `test_scenes` pairs instead
     test_scenes: int = 2  # per test speaker, each rendered twice with different speech (counterfactual pairs)
     seconds: float = 4.0  # longest clip; sentences are cut at this length
-    motion: str = "rule"  # the coarticulation model that moves the mouth
+    motion: str = "rule"  # what moves the mouth, one of MOTIONS
     seed: int = 0
 
 

@@ -85,8 +85,9 @@ REGISTRY: dict[str, Weight] = {
             _PLACE, "wav2lip.pth",
         ),
         Weight(
-            "bfm09", "Basel Face Model 2009, 01_MorphableModel.mat", "faces.dmi.unibas.ch, by registration",
-            "BFM licence: research, no redistribution", "", "register at faces.dmi.unibas.ch and put 01_MorphableModel.mat at {path}",
+            "bfm09", "Basel Face Model 2009, converted", "faces.dmi.unibas.ch, 01_MorphableModel.mat, by registration",
+            "BFM licence: research, no redistribution", "",
+            "register at faces.dmi.unibas.ch, then with Deng et al.'s files beside it: paperlib prepare bfm --folder DIR",
         ),
         Weight(
             "arcface", "ArcFace r100 identity network", "InsightFace model zoo", "models for non-commercial use", "", _PLACE,
@@ -113,7 +114,7 @@ def _locate(name: str) -> Path:
     if name == "alexnet":
         return paths.DATA / "alexnet_features.safetensors"
     if name == "bfm09":
-        return paths.DATA / "gated" / "01_MorphableModel.mat"
+        return paths.DATA / "gated" / "bfm09.safetensors"
     if name == "fan":
         return Path(torch.hub.get_dir()) / "checkpoints" / "2DFAN4-11f355bf06.pth.tar"
     if name in ("dlib68", "dlib128"):

@@ -20,6 +20,11 @@ from paperlib.errors import InputError
         (["reproduce", "--profile", "smoke", "-p", "NAME"], "write NAME=VALUE"),
         (["prepare", "imagenet"], "invalid choice: 'imagenet'"),
         (["prepare", "synthetic", "--profile", "x"], "unknown profile 'x'"),
+        (["prepare", "grid"], "required: --folder, --out"),
+        (["prepare", "grid", "--folder", "nowhere", "--out", "x"], "nowhere: no such folder"),
+        (["prepare", "voxceleb", "--folder", "nowhere", "--out", "x"], "nowhere: no such folder"),
+        (["prepare", "lrw", "--folder", "nowhere", "--out", "x", "--workers", "0"], "--workers 0: give 1 or more"),
+        (["prepare", "lrw", "--folder", "nowhere", "--out", "x", "--scheduler", "tcp://h:1"], "--scheduler needs --backend dask"),
         (["train", "everything"], "invalid choice: 'everything'"),
         (["train", "sync", "--profile", "x"], "unknown profile 'x'"),
         (["evaluate", "renderer", "--profile", "x"], "unknown profile 'x'"),
@@ -61,9 +66,11 @@ def test_arguments_reach_the_runner(monkeypatch):
 def test_training_gets_profile_and_seed(monkeypatch):
     run = pytest.importorskip("paperlib.training.run")
     seen = {}
-    monkeypatch.setattr(run, "train", lambda name, profile, resume: seen.update(name=name, profile=profile, resume=resume))
+    monkeypatch.setattr(run, "train", lambda name, profile, **k: seen.update(k, name=name, profile=profile))
     assert cli.main(["train", "sync", "--profile", "smoke", "--seed", "5", "--no-resume"]) == 0
-    assert (seen["name"], seen["profile"].name, seen["profile"].seed, seen["resume"]) == ("sync", "smoke", 5, False)
+    assert (seen["name"], seen["profile"].name, seen["profile"].seed, seen["resume"], "data" in seen) == ("sync", "smoke", 5, False, False)
+    assert cli.main(["train", "sync", "--data", "folder"]) == 0
+    assert seen["data"] == "folder"
 
 
 def test_evaluation_gets_folder_and_clips(monkeypatch, tmp_path):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from paperlib.config import FPS
-from paperlib.corpus import synthetic
 from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.corpus.synthetic import ClipId
 from paperlib.media import audio
@@ -33,7 +32,7 @@ class SpeechItem:
 
 def speech_item(corpus: Corpus, clip: ClipId) -> SpeechItem:
     """Features of one clip; needs no frames, so nothing is rendered."""
-    coeffs, wave, *_ = synthetic.clip_coefficients(corpus.cfg, clip)
+    coeffs, wave = corpus.speech(clip)
     n = len(coeffs)
     mfcc, mel = audio.mfcc_windows(wave, n), audio.mel_windows(wave, n)
     return SpeechItem(clip, torch.from_numpy(mfcc).float(), torch.from_numpy(mel).float(), torch.from_numpy(coeffs), wave)

@@ -154,34 +154,23 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def add_arguments(sub) -> None:
-    """Options of `paperlib prepare synthetic`."""
-    from paperlib.paths import CACHE
+def from_options(
+    profile: str, speakers: int | None, minutes: float | None, size: int | None, motion: str | None, seed: int, workers: int | None,
+    out: Path | None,
+) -> tuple[Summary, Path]:  # fmt: skip
+    """`paperlib prepare synthetic`: make the corpus that its options ask for; what was done, and where it is.
 
-    sub.add_argument("--profile", default="classroom", help="smoke, classroom (default) or paper: what the other options do not say")
-    sub.add_argument("--speakers", type=int, help="people in all, shared 7 : 1 : 2 among train, validation and test")
-    sub.add_argument("--minutes", type=float, help="about how many minutes of video in all; every speaker gets as many clips")
-    sub.add_argument("--size", type=int, help="side of the square frames, pixels")
-    sub.add_argument("--motion", choices=synthetic.MOTIONS, help="what moves the mouths")
-    sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")
-    sub.add_argument("--workers", type=int, help="processes (default: all cores, at most 8); the files do not depend on it")
-    where = CACHE / "corpus"
-    sub.add_argument("--out", metavar="FOLDER", help=f"where to write (default: a folder of {where.parent.name}/{where.name})")
-
-
-def run(args) -> int:
-    """`paperlib prepare synthetic`: make the corpus and print its summary. InputError as `sized` and `prepare`."""
+    What no option says is as in `profile`. InputError as `sized` and `prepare`.
+    """
     from paperlib.config import load_profile
     from paperlib.corpus.dataset import Corpus
 
-    cfg = dataclasses.replace(load_profile(args.profile).corpus, seed=args.seed)
-    if args.size is not None:
-        if not 32 <= args.size <= 1024 or args.size % 2:
-            raise InputError(f"--size {args.size}: give an even number from 32 to 1024")
-        cfg = dataclasses.replace(cfg, size=args.size)
-    if args.motion:
-        cfg = dataclasses.replace(cfg, motion=args.motion)
-    corpus = Corpus(sized(cfg, args.speakers, args.minutes), Path(args.out) if args.out else None)
-    print(prepare(corpus, workers=args.workers))
-    print(corpus.root)
-    return 0
+    cfg = dataclasses.replace(load_profile(profile).corpus, seed=seed)
+    if size is not None:
+        if not 32 <= size <= 1024 or size % 2:
+            raise InputError(f"--size {size}: give an even number from 32 to 1024")
+        cfg = dataclasses.replace(cfg, size=size)
+    if motion:
+        cfg = dataclasses.replace(cfg, motion=motion)
+    corpus = Corpus(sized(cfg, speakers, minutes), out)
+    return prepare(corpus, workers=workers), corpus.root

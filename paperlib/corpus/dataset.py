@@ -86,6 +86,11 @@ class Corpus:
                 torch.set_num_threads(threads)
         return path
 
+    def speech(self, clip: ClipId) -> tuple[np.ndarray, np.ndarray]:
+        """True coefficients (T, 257) and the wave; nothing is rendered."""
+        coeffs, wave, *_ = synthetic.clip_coefficients(self.cfg, clip)
+        return coeffs, wave
+
     def load(self, clip: ClipId) -> Clip:
         """The clip with its truth, made first if necessary."""
         from paperlib.media.video import read_video

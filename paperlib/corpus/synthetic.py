@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from paperlib.config import FPS, CorpusConfig
+from paperlib.config import FPS, MOTIONS, CorpusConfig
 from paperlib.corpus import articulation, scenery, sentences, speech, world
 from paperlib.errors import InputError
 from paperlib.face3d.coefficients import with_exp
@@ -26,7 +26,6 @@ from paperlib.seeding import rng
 SPLITS = ("train", "val", "test")
 FIRST_SPEAKER = (0, 5_000, 10_000)  # fixed per split: a smaller corpus has the same test people, and nobody changes sides
 STILL, STRONG = 0.12, 1.0  # head motion of the two test sets
-MOTIONS = ("rule", "rule2", "real")  # what moves the mouth: articulation, rule2, real_motion
 PHANTOM = 2  # take of a test scene that is never rendered: its speech leads the nods, so that they tell nothing of either twin
 SUPERSAMPLE = 2
 SPECULAR = 0.06

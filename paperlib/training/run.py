@@ -13,10 +13,13 @@ from paperlib.training import checkpoints
 ORDER = ("sync", "teacher", "expression", "flow", "renderer", "regressor")  # each may need those before it; the regressor none
 
 
-def train(name: str, profile: config.Profile, resume: bool = True, folder: Path | None = None, validate_every: int = 200) -> Path:
+def train(
+    name: str, profile: config.Profile, resume: bool = True, folder: Path | None = None, validate_every: int = 200, data: Path | None = None
+) -> Path:
     """Train network `name` under `profile` and write `<folder>/<name>_<profile>.safetensors` with its card.
 
     folder: default build/<profile>/checkpoints; the shipped ones are copied from there to data/checkpoints by hand.
+    data: a folder made by `paperlib prepare grid | voxceleb | lrw`, instead of the embedded corpus; its networks are stored apart.
 
     State is kept in build/<profile>/training/<name>, so a stopped run goes on where it was.
     """
@@ -24,21 +27,32 @@ def train(name: str, profile: config.Profile, resume: bool = True, folder: Path 
         raise InputError(f"unknown network {name!r}; choose one of: {', '.join(ORDER)}")
     seed_everything(profile.seed)
     checkpoints.set_threads()
-    corpus = Corpus(profile.corpus)
-    if name not in ("expression", "regressor"):
+    corpus = _corpus(profile, data)
+    if data or name not in ("expression", "regressor"):
         corpus.prepare(("train", "val"))
     net = checkpoints.build(name, profile)
-    folder = folder or paths.build_dir(profile.name) / "checkpoints"
-    work = paths.build_dir(profile.name) / "training" / name
+    build = paths.build_dir(profile.name) / corpus.key.replace(" ", "_") if data else paths.build_dir(profile.name)
+    folder = folder or build / "checkpoints"
+    work = build / "training" / name
     loop = {"folder": work, "resume": resume, "progress": name, "validate_every": validate_every}
     extra: dict = {"folder": folder}
     history = _TRAINERS[name](net, profile, corpus, loop, extra)
     del extra["folder"]
     return checkpoints.save(
         f"{name}_{profile.name}", name, net, profile, history, folder,
-        command=f"paperlib train {name} --profile {profile.name} --seed {profile.seed}",
-        corpus={"key": corpus.key, "settings": config.to_dict(profile.corpus)}, motion=profile.corpus.motion, **extra,
+        command=f"paperlib train {name} --profile {profile.name} --seed {profile.seed}" + (" --data DIR" if data else ""),
+        corpus={"key": corpus.key, "settings": corpus.card["settings"] if data else config.to_dict(profile.corpus)},
+        motion=corpus.motion if data else profile.corpus.motion, **extra,
     )  # fmt: skip
+
+
+def _corpus(profile: config.Profile, data: Path | None):
+    """The embedded corpus, or the prepared folder `data` at the profile's size."""
+    if data is None:
+        return Corpus(profile.corpus)
+    from paperlib.corpus.prepared import PreparedCorpus
+
+    return PreparedCorpus(data, profile.size)
 
 
 def _dependency(name: str, profile: config.Profile, folder: Path):
