@@ -62,9 +62,9 @@ lock: $(STAMP)  ## rewrite requirements.lock from pyproject.toml, keeping versio
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m uv pip compile pyproject.toml --extra test --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate -q -o requirements.lock
 
-clean:  ## remove build/ and generated data; keeps .venv and downloaded weights
+clean:  ## remove build/ and generated data; keeps .venv, downloaded weights and a prepared GRID
 	rm -rf build .pytest_cache .ruff_cache
-	find data/cache -mindepth 1 -maxdepth 1 ! -name weights -exec rm -rf {} + 2>/dev/null || true
+	find data/cache -mindepth 1 -maxdepth 1 ! -name weights ! -name grid -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean
 	rm -rf .venv data/cache

@@ -15,14 +15,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from paperlib import paths
 from paperlib.config import config_hash
 
 
-def code_hash(modules: Iterable[ModuleType]) -> str:
+def code_hash(modules: Iterable[ModuleType | FunctionType]) -> str:
     """Twelve hex digits over the code of `modules`, docstrings and comments left out: other code makes another artefact."""
     digest = hashlib.sha256()
     for module in modules:

@@ -42,9 +42,10 @@ def _synthetic(args: argparse.Namespace) -> int:
     return 0
 
 
-def _folders(parser: argparse.ArgumentParser, folder: str, size: int) -> None:
+def _folders(parser: argparse.ArgumentParser, folder: str, size: int, out: Path | None = None) -> None:
     parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help=folder)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the prepared corpus goes; run again to go on")
+    where = "where the prepared corpus goes; run again to go on" + (f" (default: data/cache/{out.name})" if out else "")
+    parser.add_argument("--out", required=out is None, default=out, type=Path, metavar="DIR", help=where)
     parser.add_argument("--size", type=int, default=size, metavar="PX", help=f"side of the clips in pixels (default {size})")
     parser.add_argument("--workers", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
     parser.add_argument("--backend", choices=BACKENDS, default="loky", help="on this machine (loky), on Dask, or in one process")
@@ -54,7 +55,9 @@ def _folders(parser: argparse.ArgumentParser, folder: str, size: int) -> None:
 
 
 def _grid_options(parser: argparse.ArgumentParser) -> None:
-    _folders(parser, "GRID as unpacked: <speaker>/*.mpg, with .align files beside them or under align/", 192)
+    from paperlib.paths import CACHE
+
+    _folders(parser, "GRID as unpacked: <speaker>/*.mpg, with .align files beside them or under align/", 192, CACHE / "grid")
     parser.add_argument("--test", metavar="S1,S2", help="test speakers (default s1,s2,s20,s22: LipNet's unseen speakers)")
     parser.add_argument("--val", metavar="S3", help="validation speakers (default s5,s11)")
 

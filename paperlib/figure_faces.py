@@ -12,7 +12,8 @@ from paperlib import paths
 from paperlib.config import FPS, CorpusConfig
 from paperlib.corpus import synthetic, world
 from paperlib.face3d.face_renderer import render
-from paperlib.face3d.morphable_model import MODEL_FILE, default_model
+from paperlib.face3d.model_choice import chosen_file
+from paperlib.face3d.morphable_model import default_model
 
 COMMAND = "python -m paperlib.figure_faces"
 TILE = 192  # pixels
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = parser.parse_args(argv).folder
     cfg = CorpusConfig(size=TILE)
     first = synthetic.FIRST_SPEAKER[2]
-    common = {"command": COMMAND, "inputs": [MODEL_FILE], "seed": cfg.seed, "synthetic": True}
+    common = {"command": COMMAND, "inputs": [chosen_file()], "seed": cfg.seed, "synthetic": True}
     alt = "Ten synthetic people of the embedded corpus in two rows: different heads, skins, lights, poses and expressions."
     print(save_figure(contact_sheet(faces(cfg)), "faces", folder, alt=alt, speakers=f"test, {first} to {first + 9}", **common))
     frames, spoken, text = speaking(cfg)

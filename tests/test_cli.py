@@ -20,7 +20,7 @@ from paperlib.errors import InputError
         (["reproduce", "--profile", "smoke", "-p", "NAME"], "write NAME=VALUE"),
         (["prepare", "imagenet"], "invalid choice: 'imagenet'"),
         (["prepare", "synthetic", "--profile", "x"], "unknown profile 'x'"),
-        (["prepare", "grid"], "required: --folder, --out"),
+        (["prepare", "grid"], "required: --folder"),
         (["prepare", "grid", "--folder", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["prepare", "voxceleb", "--folder", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["prepare", "lrw", "--folder", "nowhere", "--out", "x", "--workers", "0"], "--workers 0: give 1 or more"),

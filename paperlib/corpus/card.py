@@ -181,7 +181,7 @@ def figure(found: dict):
 
 def main(argv: list[str] | None = None) -> int:
     """Command line entry: write the card and its figure."""
-    from paperlib.face3d.morphable_model import MODEL_FILE
+    from paperlib.face3d.model_choice import chosen_file
     from paperlib.figures import save_figure, stamp
 
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
     stamp(fig, f"embedded corpus, {args.profile} profile, seed {cfg.seed}, motion {cfg.motion}, {minutes(frames):.1f} minutes")
     alt = "Four panels on the embedded corpus: head turn by set, counts of the commonest phones, minutes by language, clip lengths."
     facts = {"profile": args.profile, "seed": cfg.seed, "minutes": round(minutes(frames), 2), "phones": dict(found["phonemes"])}
-    path = save_figure(fig, "corpus_card", args.figures, command=COMMAND, inputs=[MODEL_FILE], alt=alt, **facts)
+    path = save_figure(fig, "corpus_card", args.figures, command=COMMAND, inputs=[chosen_file()], alt=alt, **facts)
     print(args.data / "CORPUS.md", path, sep="\n")
     return 0
 

@@ -6,6 +6,7 @@ stopped and started again.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -19,6 +20,14 @@ from paperlib.artifacts import atomic_write, code_hash
 from paperlib.config import FPS, CorpusConfig, config_hash
 from paperlib.corpus import synthetic
 from paperlib.corpus.synthetic import ClipId
+
+# Modules that decide what a clip is; a test holds the list against what they import.
+MADE_BY = (
+    "seeding", "corpus.synthetic", "corpus.world", "corpus.scenery", "corpus.articulation", "corpus.rule2", "corpus.real_motion",
+    "corpus.visemes", "corpus.sentences", "corpus.text_english", "corpus.text_others", "corpus.speech", "face3d.appearance",
+    "face3d.camera", "face3d.coefficients", "face3d.face_renderer", "face3d.illumination", "face3d.landmarks",
+    "face3d.morphable_model", "face3d.rasterizer", "media.audio", "media.video", "metrics.geometry",
+)  # fmt: skip
 
 
 @dataclass
@@ -62,6 +71,10 @@ class Corpus:
         self.cfg = cfg
         # Numbers of speakers do not change what a clip looks like: profiles that differ only there share clips.
         look = {k: v for k, v in asdict(cfg).items() if not k.endswith("speakers") and k not in ("clips_per_speaker", "test_scenes")}
+        if cfg.motion == "real":
+            from paperlib.corpus import real_motion
+
+            look["recordings"] = real_motion.fingerprint(real_motion.FOLDER)
         self.look = look
         self.key = config_hash(look, _code())
         self.root = root or paths.CACHE / "corpus" / self.key
@@ -131,11 +144,8 @@ def _write(raw: synthetic.RawClip, path: Path) -> None:
 
 
 def _code() -> str:
-    """Hash of the code and the model file that clips are made by."""
+    """Hash of the code and the model file that clips are made by: whatever changes a clip, picture, sound or truth, is in it."""
     from paperlib.artifacts import file_hash
-    from paperlib.corpus import articulation, real_motion, rule2, scenery, sentences, speech, text_english, text_others, visemes, world
-    from paperlib.face3d import appearance, camera, face_renderer, illumination, morphable_model, rasterizer
+    from paperlib.face3d.model_choice import chosen_file
 
-    modules = [synthetic, world, scenery, articulation, rule2, real_motion, visemes, sentences, text_english, text_others, speech]
-    modules += [appearance, camera, face_renderer, illumination, morphable_model, rasterizer]
-    return code_hash(modules) + file_hash(paths.DATA / "face_model.safetensors")[:12]
+    return code_hash([*(importlib.import_module(f"paperlib.{name}") for name in MADE_BY), _write]) + file_hash(chosen_file())[:12]

@@ -189,9 +189,9 @@ def begin(out: Path, settings: Any, corpus: str) -> None:
 
 
 def _model_hash() -> str:
-    from paperlib import paths
+    from paperlib.face3d.model_choice import chosen_file
 
-    return file_hash(paths.DATA / "face_model.safetensors")[:12]
+    return file_hash(chosen_file())[:12]
 
 
 def _record(out: Path, unit: Unit) -> Path:

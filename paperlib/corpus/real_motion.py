@@ -12,10 +12,13 @@ speaker's style. What a camera does not see, the tongue behind the teeth, is not
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,13 +30,22 @@ from paperlib.face3d.coefficients import EXP
 from paperlib.face3d.landmarks import INNER_PAIRS, MOUTH
 from paperlib.media.audio import SAMPLE_RATE, loudness, set_level
 
-FOLDER = paths.CACHE / "grid"  # where `paperlib prepare grid` writes
-HOW = "get GRID (zenodo.org/records/3625687, about 0.4 GB of video a speaker), then run: paperlib prepare grid FOLDER"
+FOLDER = paths.CACHE / "grid"  # where `paperlib prepare grid` writes unless --out says otherwise
+HOW = "get GRID (zenodo.org/records/3625687, about 0.4 GB of video a speaker), then run: paperlib prepare grid --folder DIR"
 KEYS = ("coeffs", "lmk", "wave", "meta")
 MM = 100.0  # a model unit in millimetres
 WIDEST_MM = 12.0  # 95th percentile of the lip gap in speech to which every recorded speaker is brought, at style amplitude 1
 GAIN_LIMITS = (0.5, 2.0)  # of the speaker normalisation
+SCALE_CLIPS = 100  # from which a speaker's rest and amplitude are measured
 MOUTH_SHARE = 0.5  # a direction is the mouth's when more than this share of its squared motion lies below the nose
+
+
+class Entry(NamedTuple):
+    """One prepared clip by name: its .npz, whose it is, and the split ("" where the corpus has none)."""
+
+    path: Path
+    speaker: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,29 @@ def read_clip(path: Path) -> Recorded:
 
 
 @lru_cache(maxsize=4)
-def recordings(folder: Path = FOLDER) -> tuple[Recorded, ...]:
-    """Every prepared clip under `folder`, by name; InputError with the way to get them when there is none."""
+def recordings(folder: Path = FOLDER) -> tuple[Entry, ...]:
+    """Every prepared clip under `folder`, by name, unread; InputError with the way to get them when there is none."""
     files = sorted(Path(folder).rglob("*.npz"))
     if not files:
         raise InputError(f"{folder}: no prepared GRID clips, which motion `real` needs; {HOW}")
-    return tuple(read_clip(f) for f in files)
+    listed = _listed(Path(folder))
+    if listed is None:
+        return tuple(Entry(f, c.speaker, c.split) for f, c in ((f, read_clip(f)) for f in files))
+    return tuple(Entry(f, *listed[f]) for f in files if f in listed)
+
+
+def _listed(folder: Path) -> dict[Path, tuple[str, str]] | None:
+    """Speaker and split of each clip of clips.csv, which preparing writes when it is through; None where there is no such list."""
+    if not (folder / "clips.csv").is_file():
+        return None
+    with open(folder / "clips.csv", newline="") as rows:
+        return {folder / f"{row['clip']}.npz": (row["speaker"], row["split"]) for row in csv.DictReader(rows)}
+
+
+def fingerprint(folder: Path = FOLDER) -> str:
+    """Twelve hex digits over the names and sizes of the prepared clips: other recordings make another corpus."""
+    lines = [f"{f.relative_to(folder).as_posix()} {f.stat().st_size}" for f in sorted(Path(folder).rglob("*.npz"))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def take(folder: Path, split: str, speaker: int, scene: int, number: int) -> RealTake:
@@ -94,16 +123,16 @@ def take(folder: Path, split: str, speaker: int, scene: int, number: int) -> Rea
     Recorded speakers keep their split: the people who drive test clips drive no training clip. InputError when the folder has no clip
     of that split, or its speaker too few sentences for two takes.
     """
-    people: dict[str, list[Recorded]] = {}
-    for clip in recordings(folder):
-        if clip.split in ("", split):
-            people.setdefault(clip.speaker, []).append(clip)
+    people: dict[str, list[Entry]] = {}
+    for entry in recordings(folder):
+        if entry.split in ("", split):
+            people.setdefault(entry.speaker, []).append(entry)
     people = {name: clips for name, clips in people.items() if len(clips) >= 2}
     if not people:
         raise InputError(f"{folder}: no GRID speaker of split {split!r} with two clips or more; prepare more speakers ({HOW})")
     name = sorted(people)[speaker % len(people)]
     clips = people[name]
-    clip = clips[(speaker // len(people) * 7 + scene * 2 + number) % len(clips)]
+    clip = read_clip(clips[(speaker // len(people) * 7 + scene * 2 + number) % len(clips)].path)
     rest, gain = speaker_scale(folder, name)
     exp = retarget(clip.coeffs[:, EXP], rest, gain)
     n = len(exp) * SAMPLE_RATE // FPS
@@ -113,10 +142,14 @@ def take(folder: Path, split: str, speaker: int, scene: int, number: int) -> Rea
 
 @lru_cache(maxsize=256)
 def speaker_scale(folder: Path, speaker: str) -> tuple[np.ndarray, float]:
-    """(rest (64,), gain) of a recorded speaker, from all clips: the closed mouth's expression, and WIDEST_MM over the own widest gap."""
-    clips = [c for c in recordings(folder) if c.speaker == speaker]
-    exp = np.concatenate([c.coeffs[:, EXP] for c in clips])
-    quiet = np.concatenate([quiet_frames(c.wave, len(c.coeffs)) for c in clips])
+    """(rest (64,), gain) of a recorded speaker: the closed mouth's expression, and WIDEST_MM over the own widest gap.
+
+    From SCALE_CLIPS clips, evenly spread over the speaker's, or from all where there are fewer.
+    """
+    own = [entry.path for entry in recordings(folder) if entry.speaker == speaker]
+    some = np.unique(np.linspace(0, len(own) - 1, min(SCALE_CLIPS, len(own))).round().astype(int))
+    read = ((clip.coeffs[:, EXP], quiet_frames(clip.wave, len(clip.coeffs))) for clip in (read_clip(own[i]) for i in some))
+    exp, quiet = (np.concatenate(parts) for parts in zip(*read, strict=True))
     rest = rest_expression(exp, quiet)
     widest = np.percentile(lip_gap(retarget(exp, rest, 1.0)), 95)
     return rest, float(np.clip(WIDEST_MM / max(widest, 1e-3), *GAIN_LIMITS))

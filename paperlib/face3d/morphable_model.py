@@ -134,5 +134,10 @@ def _combine(basis: torch.Tensor, coeff: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def default_model() -> MorphableModel:
-    """The shipped model, loaded once per process. Treat it as read-only; `.to()` a deepcopy, not this object."""
-    return MorphableModel.load()
+    """The model in use (`model_choice`: the shipped one, unless the environment names another), loaded once per process.
+
+    Treat it as read-only; `.to()` a deepcopy, not this object.
+    """
+    from paperlib.face3d.model_choice import load_face_model
+
+    return load_face_model()

@@ -14,6 +14,10 @@ from paperlib.errors import InputError
 from paperlib.results import git_commit
 from paperlib.training.loop import History
 
+# What these say or are fed are coefficients of one face, or pictures drawn from them: with another face they would mean another thing.
+FACE_BOUND = ("teacher", "expression", "renderer", "regressor")
+FIRST_FACE = "fb57e8d6d6518bced0432f9b420103110275dc0b55fc99a429a55b1fabd7b5ec"  # the only face there was when cards did not name theirs
+
 
 def build(kind: str, profile: config.Profile) -> nn.Module:
     """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic."""
@@ -39,8 +43,13 @@ def section(kind: str, profile: config.Profile) -> dict:
 
 
 def save(name: str, kind: str, module: nn.Module, profile: config.Profile, history: History, folder: Path | None = None, **card) -> Path:
-    """Write `<folder>/<name>.safetensors` (half precision) and its card `<name>.json`. card: command, corpus, data, note, ..."""
+    """Write `<folder>/<name>.safetensors` (half precision) and its card `<name>.json`. card: command, corpus, data, note, ...
+
+    The card names the face model in use by its hash.
+    """
     from safetensors.torch import save as serialise
+
+    from paperlib.face3d.model_choice import chosen_file
 
     folder = folder or paths.CHECKPOINTS
     tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in module.state_dict().items()}
@@ -49,6 +58,7 @@ def save(name: str, kind: str, module: nn.Module, profile: config.Profile, histo
     curve = thin(history.rows)
     info = {
         "name": name, "kind": kind, "profile": profile.name, "seed": profile.seed, "commit": git_commit(), "sha256": file_hash(path),
+        "face_model": file_hash(chosen_file()),
         "parameters": sum(p.numel() for p in module.parameters()), "seconds": round(history.seconds, 1),
         "best_step": history.best_step, "best_value": history.best_value if history.best_step else None,
         **card, "config": section(kind, profile), "curve": [{k: round(v, 6) for k, v in r.items()} for r in curve],
@@ -77,19 +87,36 @@ def read_card(name: str, folder: Path | None = None) -> dict:
 
 
 def load(name: str, folder: Path | None = None) -> tuple[nn.Module, dict]:
-    """(network in eval mode, card). The file must match the card's SHA-256 and the network its card describes."""
+    """(network in eval mode, card). The file must match the card's SHA-256 and the network its card describes; the networks of
+    FACE_BOUND load only beside the face model they were trained on. InputError otherwise."""
     from safetensors.torch import load_file
 
     card = read_card(name, folder)
     path = (folder or paths.CHECKPOINTS) / f"{name}.safetensors"
     if not path.exists() or file_hash(path) != card["sha256"]:
         raise InputError(f"{path}: missing, or not the file its card describes; restore both from the repository or train again")
+    check_face(card, path)
     profile = config.load_profile(card["profile"])
     key = "renderer" if card["kind"] == "critic" else card["kind"]
     stored = config.from_dict(type(getattr(profile, key)), card["config"])
     module = build(card["kind"], config.dataclasses.replace(profile, **{key: stored}))
     module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
     return module.eval(), card
+
+
+def check_face(card: dict, path: Path) -> None:
+    """InputError when the network of `card` is bound to another face model than the one in use.
+
+    A card without the field is older than the field: its network was trained on FIRST_FACE.
+    """
+    from paperlib.face3d.model_choice import VARIABLE, chosen_file
+
+    said, here = card.get("face_model", FIRST_FACE), chosen_file()
+    if card["kind"] in FACE_BOUND and (now := file_hash(here)) != said:
+        raise InputError(
+            f"{path}: was trained on face model {said[:12]}, and the one in use, {here.name}, is {now[:12]}; "
+            f"train it again with `paperlib train {card['kind']}`, or set or unset {VARIABLE}"
+        )
 
 
 def set_threads() -> int:

@@ -42,6 +42,16 @@ def test_absent_folder_says_how_to_get_it(tmp_path):
         real_motion.take(tmp_path / "nothing", "train", 0, 0, 0)
 
 
+def test_listed_clips_are_not_read_before_they_are_asked_for(folder, monkeypatch):
+    rows = [f"{p.relative_to(folder).with_suffix('').as_posix()},{p.parent.name},train" for p in sorted(folder.rglob("*.npz"))]
+    (folder / "clips.csv").write_text("\n".join(["clip,speaker,split", *rows[:-1]]) + "\n")
+    read = []
+    monkeypatch.setattr(real_motion, "read_clip", lambda path: read.append(path))
+    found = real_motion.recordings(folder)
+    assert [e.speaker for e in found] == ["s1"] * 3 + ["s2"] * 3 + ["s3"] * 2 and not read  # the last one is not in the list
+    assert {e.split for e in found} == {"train"}
+
+
 def test_broken_clips_are_named(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"no")
     with pytest.raises(InputError, match="a.npz: not a prepared clip"):

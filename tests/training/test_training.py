@@ -156,6 +156,28 @@ def test_checkpoint_round_trip_and_tampering(tmp_path):
         checkpoints.load("nothing", tmp_path)
 
 
+def test_networks_bound_to_a_face_load_beside_that_face_only(tmp_path, monkeypatch):
+    from paperlib.face3d import model_choice
+
+    for kind in ("flow", "teacher"):
+        checkpoints.save(f"{kind}_smoke", kind, checkpoints.build(kind, SMOKE), SMOKE, History(), tmp_path)
+    card = checkpoints.load("teacher_smoke", tmp_path)[1]
+    assert len(card["face_model"]) == 64
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"another face")
+    monkeypatch.setenv(model_choice.VARIABLE, str(other))
+    checkpoints.load("flow_smoke", tmp_path)  # sees pictures, says no coefficients
+    said = f"teacher_smoke.safetensors: was trained on face model {card['face_model'][:12]}.*train it again"
+    with pytest.raises(config.InputError, match=said):
+        checkpoints.load("teacher_smoke", tmp_path)
+    del card["face_model"]  # an older card means the first face
+    monkeypatch.setattr(checkpoints, "FIRST_FACE", "0" * 64)
+    with pytest.raises(config.InputError, match="face model 000000000000"):
+        checkpoints.check_face(card, tmp_path)
+    monkeypatch.setattr(checkpoints, "FIRST_FACE", checkpoints.file_hash(other))
+    checkpoints.check_face(card, tmp_path)
+
+
 def test_a_thinned_curve_keeps_every_validation_and_the_last_row():
     rows = [{"step": 20.0 * (i + 1), "loss": 1.0} | ({"val": 0.5} if i % 10 == 9 else {}) for i in range(131)]
     thin = checkpoints.thin(rows)
