@@ -117,7 +117,7 @@ class RendererConfig:
     full_res_divisor: int = 2  # TMN and RBFIN have base / this channels at full size, where a CPU is slowest; `paper`: 1
     tmn_blocks: int = 2  # residual blocks at TMN's bottom
     rbfin_blocks: int = 2  # residual blocks at RBFIN's bottom
-    tmn_convs: int = 1  # 3x3 convolutions per decoder level; the `paper` profile's depths are those that fit table 7
+    tmn_convs: int = 1  # 3x3 convolutions per decoder level; the `paper` profile's depths are the nearest found to table 7
     rbfin_convs: int = 1
     rbfin_levels: int = 4  # halvings: one more than TMN's three, because an inpainter must see past the hole
     tmn_spade_full: bool = False  # a SPADE layer at full size too
@@ -131,7 +131,7 @@ class RendererConfig:
     lr: float = 6e-4  # the paper: 1e-4, over days
     steps_warm: int = 500  # SFM and TMN alone
     steps_joint1: int = 900  # joint, eps 0.1
-    steps_joint2: int = 1200  # joint, eps 0.2
+    steps_joint2: int = 5200  # joint, eps 0.2
     l_ssim: float = 0.5
     l_p: float = 0.05
     l_style: float = 5.0

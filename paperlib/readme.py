@@ -27,7 +27,10 @@ STAGE2 = {
     ("full", "predicted"): "**this renderer**, expressions predicted from speech", ("full", "true"): "this renderer, true expressions",
     ("frozen_mouth", "none"): "a mouth that never moves", ("source_unchanged", "none"): "the video left as it was",
 }  # fmt: skip
-STAGE2_METRICS = {"psnr": "mouth PSNR, dB ↑", "skill": "mouth skill ↑", "lpips": "mouth LPIPS ↓"}
+STAGE2_METRICS = {
+    ("psnr", "mouth"): "mouth PSNR, dB ↑", ("skill", "mouth"): "mouth skill ↑", ("lpips", "mouth"): "mouth LPIPS ↓",
+    ("opening_r", "lips"): "r of lip opening ↑",
+}  # fmt: skip
 
 
 def _load(name: str, folder: Path | None) -> list[Row] | None:
@@ -74,13 +77,12 @@ def stage2(folder: Path | None = None) -> str:
     title, rows = "**Measured here, stage 2: cross-dubs with pixel truth.**", _load("controls_renderer", folder)
     if rows is None:
         return f"{title} Not measured yet: `paperlib evaluate renderer`."
-    rows = [r for r in rows if r.data.endswith(" all") and r.region == "mouth"]
-    chosen = {key: [_one(rows, row=key[0], beta=key[1], metric=m) for m in STAGE2_METRICS] for key in STAGE2}
+    rows = [r for r in rows if r.data.endswith(" all")]
+    chosen = {key: [_one(rows, row=key[0], beta=key[1], metric=m, region=where) for m, where in STAGE2_METRICS] for key in STAGE2}
     lines = [[STAGE2[key], *(cell(r, 2) for r in found)] for key, found in chosen.items()]
     caption = _caption([r for found in chosen.values() for r in found])
-    return f"{title} {caption}. Skill is 0 for the mouth that never moves and 1 for the truth.\n\n" + _table(
-        ["", *STAGE2_METRICS.values()], lines
-    )
+    note = "Skill is 0 for the mouth that never moves and 1 for the truth; lip opening is read off the frames"
+    return f"{title} {caption}. {note}.\n\n" + _table(["", *STAGE2_METRICS.values()], lines)
 
 
 def published() -> str:

@@ -18,7 +18,7 @@ def write(folder, value=0.5):
     write_results("controls_expression", rows, HEADER, folder)
     rows = [
         Row("controls_renderer", row, m, value, data=f"speakers, {part}", motion="rule", beta=beta, region=region, n=2)
-        for row, beta in readme.STAGE2 for m in readme.STAGE2_METRICS for part in ("all", "still heads") for region in ("mouth", "frame")
+        for row, beta in readme.STAGE2 for m, _ in readme.STAGE2_METRICS for part in ("all", "still heads") for region in ("mouth", "lips")
     ]  # fmt: skip
     write_results("controls_renderer", rows, HEADER, folder)
 

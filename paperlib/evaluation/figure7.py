@@ -49,10 +49,12 @@ def curves(shipped: Shipped, corpus: Corpus, clip) -> dict[str, dict[str, list]]
 
 def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
     """Write figure7.json (correlations) and figure7_curves.json (per-frame values) for clips of both test sets."""
+    from tqdm import tqdm
+
     start = time.perf_counter()
     corpus, shipped = Corpus(config.load_profile("classroom").corpus), Shipped.load()
     chosen = [c for c in corpus.clips("test") if c.take == 0][: clips or 6]
-    data, rows = {c.name: curves(shipped, corpus, c) for c in chosen}, []
+    data, rows = {c.name: curves(shipped, corpus, c) for c in tqdm(chosen, desc="figure 7", unit="clip")}, []
     for name, _ in SYSTEMS:
         for scope, names in [(n, [n]) for n in data] + [("all", list(data))]:
             lmd = np.array([np.nan if v is None else v for n in names for v in data[n][name]["lmd"]])

@@ -99,6 +99,25 @@ def detect(frames: Iterable[np.ndarray], backend: str = "auto") -> Detection:
     return Detection(lmk, np.asarray(scores, np.float32), backend, np.asarray(contrasts, np.float32), notes)
 
 
+def landmarks_at(frames: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Landmarks (T,68,2) px that the predictor finds where a face is known to be; no detector is asked, so no frame is missed.
+
+    frames: uint8 (T,H,W,3); near: (T,68,2) px, roughly the face's landmarks. They place the window and must not know what is to be
+    measured: pass landmarks of pose and a neutral mouth.
+    """
+    import dlib
+
+    check_shape("frames", frames, (None, None, None, 3))
+    check_shape("near", near, (len(frames), 68, 2))
+    low, high = round((WINDOW - WINDOW_BOX) / 2), round((WINDOW + WINDOW_BOX) / 2)
+    box = dlib.rectangle(low, low, high, high)
+    points = []
+    for frame, lmk in zip(frames, np.asarray(near, np.float64), strict=True):
+        matrix = _window_matrix(lmk)
+        points.append(_predict(_warp(frame, matrix), matrix, box))
+    return np.asarray(points, np.float32).reshape(-1, 68, 2)
+
+
 class Tracker:
     """One face through time. `update(frame)` -> (lmk (68,2) | None, score)."""
 

@@ -105,11 +105,11 @@ def paired_difference(ours: Sequence[float], other: Sequence[float], clusters: S
         return cluster_bootstrap(ours - other, clusters, n_boot=n_boot, seed=seed, null=True)
 
 
-def verdict(difference: Interval, better: str = "higher", margin: float = 0.0) -> str:
+def verdict(difference: Interval, better: str = "higher", margin: float = 1e-6) -> str:
     """What a paired difference ours - other allows to say: "better", "worse", "tie" or "no verdict".
 
-    "tie" when the interval reaches into [-margin, margin]; "no verdict" when there is no interval. `better` says which
-    direction of the metric is good: "higher" or "lower".
+    "tie" when the interval reaches into [-margin, margin] (by default only what rounding makes of nothing); "no verdict" when there is
+    no interval. `better` says which direction of the metric is good: "higher" or "lower".
     """
     if better not in ("higher", "lower"):
         raise ValueError(f"better {better!r}: choose higher or lower")

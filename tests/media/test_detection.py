@@ -161,3 +161,14 @@ def test_fan_agrees_with_dlib_where_its_weights_are(face, points):
     result = detection.detect([face], backend="fan")
     assert result.backend == "fan"
     assert np.abs(result.lmk[0, 17:] - points[17:]).mean() < 4
+
+
+def test_points_at_a_known_place_agree_with_points_found(face, points):
+    """No detector: the place is given, a few pixels off, and the mouth in it shut; the answer is the picture's own."""
+    near = points + np.array([2.0, -1.5])
+    near[48:68, 1] = near[48:68, 1].mean()  # what it is told of the mouth does not matter
+    at = detection.landmarks_at(face[None], near[None])
+    assert at.shape == (1, 68, 2) and at.dtype == np.float32
+    assert np.abs(at[0] - points).mean() < 1.5
+    with pytest.raises(ValueError, match="near"):
+        detection.landmarks_at(face[None], near[None, :60])
