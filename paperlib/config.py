@@ -97,7 +97,7 @@ class RegressorConfig:
     width: int = 16  # channels of the first layer
     hidden: int = 128
     speakers: int = 384  # rendered people, one clip each: many faces teach identity, more frames of few do not
-    val_speakers: int = 24
+    val_speakers: int = 24  # half of them to weigh landmarks, half to choose how far a fit trusts them
     detector_speakers: int = 40  # of them, at side 224, on whom the landmark detector is measured
     seconds: float = 0.8  # of each clip
     steps: int = 3000
@@ -176,7 +176,7 @@ _SMOKE = Profile(
         window=15, steps=60, batch=4,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
-    regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=2, detector_speakers=4, seconds=0.4, steps=20, batch=8),
+    regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),
     renderer=RendererConfig(
         size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, spade_hidden=8, ftex_proj=4, critic_base=8, batch=2,
         steps_warm=8, steps_joint1=8, steps_joint2=8, vgg_size=32,

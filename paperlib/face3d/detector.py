@@ -7,7 +7,7 @@ detector on rendered speakers of the training split, `calibrate`; without a meas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,16 +20,16 @@ from paperlib.face3d.landmarks import INNER, JAW, MIRROR, MOUTH, N_LANDMARKS
 TURN = np.deg2rad(25)  # beyond this yaw the visible contour has left the jaw's vertices
 CHIN = range(6, 11)  # the part of the jaw line that says how far the jaw is open
 MIN_NOISE = 0.4  # pixels at side 224: no detector's point is trusted further than that
-ALIKE = 3.0  # a detector moves neighbouring points together: 68 of them teach as much as independent ones with this many times the noise
-# (rendered speakers: errors hardly change between 2 and 4, and expression and rotation are worse at 1)
 MIN_PERSON_SD = 0.003  # 0.3 mm
 
 
 @dataclass(frozen=True)
 class Detector:
     """mean (68, 3): detector minus vertex in the head's own axes, units of 10 cm. person_sd (68,): of that from face to face, in
-    the same units, for each axis. noise (68,): standard deviation per axis within a clip that 68 independent points of equal worth
-    would have, pixels of a 224 picture."""
+    the same units, for each axis. noise (68,): standard deviation per axis within a clip, pixels of a 224 picture.
+
+    A detector moves neighbouring points together: 68 of them teach a fit as much as independent ones with more noise would. How much
+    more is found by trying (`training.landmark_trust`); `louder` is this detector with so much."""
 
     mean: np.ndarray
     person_sd: np.ndarray
@@ -39,6 +39,10 @@ class Detector:
         check_shape("mean", self.mean, (N_LANDMARKS, 3))
         check_shape("person_sd", self.person_sd, (N_LANDMARKS,))
         check_shape("noise", self.noise, (N_LANDMARKS,))
+
+    def louder(self, factor: float) -> Detector:
+        """The same detector with `factor` times the noise."""
+        return replace(self, noise=factor * self.noise)
 
     def weights(self, angles: np.ndarray) -> np.ndarray:
         """Trust in each landmark (T, 68) given angles (T, 3): 1 for a standard deviation of one pixel.
@@ -72,11 +76,22 @@ def offsets(model, coeffs: torch.Tensor, detected: np.ndarray, size: int) -> np.
 
     Along the line of sight nothing is seen: that part is zero. NaN where nothing was detected.
     """
+    world = _vertices(model, coeffs)
+    moved = camera.unproject(torch.as_tensor(detected, dtype=world.dtype), camera.depth(world), size) - world
+    return (moved @ camera.rotation(coeffs[:, ANGLES].to(world)).transpose(1, 2)).double().numpy()
+
+
+def expected(model, coeffs: torch.Tensor, detector: Detector, size: int) -> np.ndarray:
+    """Where `detector` usually puts its points on faces of coefficients (T, 257): (T, 68, 2) pixels."""
+    return camera.project(_vertices(model, coeffs, torch.from_numpy(detector.mean)), size).double().numpy()
+
+
+def _vertices(model, coeffs: torch.Tensor, moved: torch.Tensor | float = 0.0) -> torch.Tensor:
+    """The 68 vertices in the world, (T, 68, 3), each `moved` (68, 3) in the head's own axes first."""
     pick, rows = model.landmark_index, coeffs.to(model.mean_shape)
     by_id, by_exp = (torch.einsum("nck,bk->bnc", basis[pick], rows[:, s]) for basis, s in ((model.id_basis, ID), (model.exp_basis, EXP)))
-    world = camera.pose(model.mean_shape[pick] + by_id + by_exp, rows[:, ANGLES], rows[:, TRANS])
-    moved = camera.unproject(torch.as_tensor(detected, dtype=world.dtype), camera.depth(world), size) - world
-    return (moved @ camera.rotation(rows[:, ANGLES]).transpose(1, 2)).double().numpy()
+    shape = model.mean_shape[pick] + by_id + by_exp + torch.as_tensor(moved).to(rows)
+    return camera.pose(shape, rows[:, ANGLES], rows[:, TRANS])
 
 
 def calibrate(model, coeffs: torch.Tensor, detected: np.ndarray, speakers: np.ndarray, size: int) -> Detector:
@@ -100,7 +115,7 @@ def calibrate(model, coeffs: torch.Tensor, detected: np.ndarray, speakers: np.nd
     mean = np.median(person, 0)
     pixels = camera.FOCAL / camera.DISTANCE
     spread = np.maximum(_deviation(person - mean), MIN_PERSON_SD)
-    return Detector(mean, spread, ALIKE * np.maximum(_deviation(rest) * pixels, MIN_NOISE))
+    return Detector(mean, spread, np.maximum(_deviation(rest) * pixels, MIN_NOISE))
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 It stands where the paper has the network of Deng et al. 2019, but is trained on rendered faces alone and is only a start: the
 fit to landmarks has the last word. What was measured beside its training travels in its file: its own error for each coefficient,
-and how the landmark detector's points lie around the mesh's (`face3d.detector`).
+how the landmark detector's points lie around the mesh's (`face3d.detector`), and how the two are best joined (`face3d.fusing`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from paperlib.config import RegressorConfig
 from paperlib.errors import check_shape
 from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, SH, TRANS
 from paperlib.face3d.detector import GENERIC, Detector
+from paperlib.face3d.landmarks import N_LANDMARKS
 from paperlib.models.encoders import conv_bn
 
 GROUPS = (ID, EXP, ANGLES, SH, TRANS)  # what it says; texture is left to the pixels
+HABITS = ("mean", "person_sd", "noise")
 SCALE = (1.0, 1.0, 0.2, 0.1, 0.15)  # about their standard deviations in the corpus, so that the outputs are of order one
 
 
@@ -42,8 +44,10 @@ class FaceRegressor(nn.Module):
         widths = torch.cat([torch.full((g.stop - g.start,), s) for g, s in zip(GROUPS, SCALE, strict=True)])
         self.register_buffer("scale", widths, persistent=False)
         self.register_buffer("error", torch.full((N_COEFF,), torch.inf))
-        for name in ("mean", "person_sd", "noise"):
-            self.register_buffer(f"detector_{name}", torch.from_numpy(getattr(GENERIC, name)).float())
+        for kind in ("detector", "fused"):
+            for name in HABITS:
+                self.register_buffer(f"{kind}_{name}", torch.from_numpy(getattr(GENERIC, name)).float())
+        self.register_buffer("share", torch.ones(N_LANDMARKS))
 
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 3, S, S) in [0, 1], the face where the model's camera expects it -> (B, 257)."""
@@ -55,11 +59,16 @@ class FaceRegressor(nn.Module):
         """(257,) root mean square error of each coefficient on validation speakers; inf where it says nothing or was not measured."""
         return self.error.double().cpu().numpy()
 
-    def detector(self) -> Detector:
-        """How the landmark detector's points lie around the mesh's, as measured on rendered training speakers."""
-        return Detector(*(getattr(self, f"detector_{n}").double().cpu().numpy() for n in ("mean", "person_sd", "noise")))
+    def detector(self, kind: str = "detector") -> Detector:
+        """How landmarks lie around the mesh's vertices on rendered speakers: the landmark detector's ("detector"), or those of
+        `fusing.fuse` ("fused")."""
+        return Detector(*(getattr(self, f"{kind}_{name}").double().cpu().numpy() for name in HABITS))
 
-    def set_detector(self, detector: Detector) -> None:
+    def detector_share(self) -> np.ndarray:
+        """(68,) the detector's share in fused landmarks; 1 where nothing was measured."""
+        return self.share.double().cpu().numpy()
+
+    def set_detector(self, detector: Detector, kind: str = "detector") -> None:
         """Keep a measured detector in this network's file."""
-        for name in ("mean", "person_sd", "noise"):
-            getattr(self, f"detector_{name}").copy_(torch.from_numpy(getattr(detector, name)))
+        for name in HABITS:
+            getattr(self, f"{kind}_{name}").copy_(torch.from_numpy(getattr(detector, name)))

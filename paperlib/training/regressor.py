@@ -13,7 +13,6 @@ from paperlib.config import CorpusConfig, RegressorConfig
 from paperlib.corpus.dataset import Corpus
 from paperlib.face3d import camera
 from paperlib.face3d.coefficients import ANGLES, EXP, ID, SH, TEX, TRANS
-from paperlib.face3d.detector import Detector, calibrate
 from paperlib.face3d.face_renderer import landmarks2d
 from paperlib.training.loop import History, fit
 from paperlib.training.optim import flat_cosine
@@ -135,16 +134,3 @@ def measure_errors(net, val: Pictures) -> torch.Tensor:
     error[TEX] = torch.inf
     net.error.copy_(error.clamp_min(1e-3))
     return net.error
-
-
-def measure_detector(model, corpus: Corpus, every: int = 2) -> Detector:
-    """dlib on every `every`-th frame of the training clips of `corpus`, against the truth."""
-    from paperlib.media.detection import detect
-
-    coeffs, found, who = [], [], []
-    for name in corpus.clips("train"):
-        clip = corpus.load(name)
-        found.append(detect(clip.frames[::every], "dlib").lmk)
-        coeffs.append(clip.coeffs[::every])
-        who.append(np.full(len(coeffs[-1]), name.speaker))
-    return calibrate(model, torch.from_numpy(np.concatenate(coeffs)), np.concatenate(found), np.concatenate(who), corpus.cfg.size)

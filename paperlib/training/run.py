@@ -27,6 +27,8 @@ def train(
         raise InputError(f"unknown network {name!r}; choose one of: {', '.join(ORDER)}")
     seed_everything(profile.seed)
     checkpoints.set_threads()
+    if data and name == "regressor":
+        raise InputError("--data: the regressor learns from rendered faces alone, whose coefficients are known; leave it out")
     corpus = _corpus(profile, data)
     if data or name not in ("expression", "regressor"):
         corpus.prepare(("train", "val"))
@@ -114,15 +116,16 @@ def _renderer(net, profile, corpus, loop, extra):
 
 def _regressor(net, profile, corpus, loop, extra):
     from paperlib.face3d.morphable_model import default_model
-    from paperlib.training import regressor
+    from paperlib.training import landmark_trust, regressor
 
     many, large = regressor.corpora(profile.corpus, profile.regressor)
     many.prepare(("train", "val"))
-    large.prepare(("train",))
+    large.prepare(("train", "val"))
     bank, val = (regressor.pictures(many, split) for split in ("train", "val"))
     history = regressor.train_regressor(net, default_model(), bank, val, profile.regressor, profile.seed, **loop)
-    net.set_detector(regressor.measure_detector(default_model(), large))
     error = regressor.measure_errors(net, val)
+    train, choose = landmark_trust.seen(large, "train", every=2), landmark_trust.seen(large, "val")
+    extra["landmark_trust"] = landmark_trust.measure(net, default_model(), train, choose)
     extra["pictures"] = {"key": many.key, "train": len(bank.frames), "val": len(val.frames), "detector": large.key}
     extra["error_sd"] = {name: round(float(error[s].square().mean().sqrt()), 4) for name, (s, _, _) in regressor.TERMS.items()}
     return history

@@ -39,7 +39,10 @@ def test_calibration_finds_bias_person_and_noise(model):
     pixels = camera.FOCAL / camera.DISTANCE
     assert np.abs(got.mean[30] * pixels - [0, -3, 0]).max() < 1 and np.abs(got.mean[36] * pixels - [2, -1, 0]).max() < 1
     np.testing.assert_allclose(got.mean[list(MIRROR)] * [-1, 1, 1], got.mean, atol=1e-9)
-    assert abs(np.median(got.person_sd) * pixels - 1.5) < 0.25 and abs(np.median(got.noise) / detector.ALIKE - 0.8) < 0.15
+    assert abs(np.median(got.person_sd) * pixels - 1.5) < 0.25 and abs(np.median(got.noise) - 0.8) < 0.15
+    np.testing.assert_allclose(got.louder(3).noise, 3 * got.noise)
+    seen = detector.expected(model, coeffs, got, 224) - fr.landmarks2d(model, coeffs, 224).double().numpy()
+    assert np.abs(seen[0, [30, 36, 45]] - bias[[30, 36, 45]]).max() < 1
     with pytest.raises(ValueError, match="at least 4"):
         detector.calibrate(model, coeffs[:24], lmk[:24], np.arange(2).repeat(frames), 224)
 

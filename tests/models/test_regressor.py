@@ -37,11 +37,16 @@ def test_measurements_travel_in_its_file(tmp_path):
     net = checkpoints.build("regressor", profile)
     assert np.isinf(net.error_sd()).all()
     np.testing.assert_allclose(net.detector().noise, GENERIC.noise, rtol=1e-6)
+    assert (net.detector_share() == 1).all() and (net.detector("fused").mean == 0).all()
     rng = np.random.default_rng(0)
     net.set_detector(Detector(rng.normal(0, 0.02, (68, 3)), rng.uniform(0.01, 0.02, 68), rng.uniform(0.5, 1, 68)))
+    net.set_detector(net.detector().louder(2), "fused")
+    net.share[30] = 0.25
     net.error[:144] = 0.5
     checkpoints.save("regressor_smoke", "regressor", net, profile, History(), tmp_path)
     again, card = checkpoints.load("regressor_smoke", tmp_path)
     assert card["kind"] == "regressor" and card["config"]["size"] == profile.regressor.size
     np.testing.assert_allclose(again.detector().mean, net.detector().mean, atol=2e-5)
+    np.testing.assert_allclose(again.detector("fused").noise, 2 * again.detector().noise, rtol=2e-3)
+    assert again.detector_share()[30] == 0.25
     assert (again.error_sd()[:144] == 0.5).all() and np.isinf(again.error_sd()[144:]).all()
