@@ -231,6 +231,7 @@ order = {
     "measured_detector": "... offsets measured",
     "regressor_start": "... started by the network",
     "regressor_evidence": "... network counts as evidence",
+    "regressor_fused": "... and its landmarks are joined with dlib's",
     "true_landmarks": "fit to the true points",
 }
 lines = []

@@ -13,7 +13,7 @@ from typing import NoReturn
 from paperlib.errors import InputError
 
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor")
-SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
+SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger", "realism")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,6 +70,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _profile(sub)
     sub.add_argument("--clips", type=int, help="how many test clips (default: all)")
     sub.add_argument("--out", metavar="FOLDER", help="where to write (default build/<profile>/results)")
+    sub.add_argument("--grid", metavar="FOLDER", help="GRID's clips as unpacked, for `realism`, which `all` leaves out")
 
     command("doctor", "print versions, threads, and which third-party weights are here", _doctor)
     for name, text, run in (
@@ -139,7 +140,8 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from paperlib.evaluation import evaluate
 
-    for path in evaluate(args.what, profile, Path(args.out) if args.out else None, args.clips):
+    grid = {"grid": Path(args.grid)} if args.grid else {}
+    for path in evaluate(args.what, profile, Path(args.out) if args.out else None, args.clips, **grid):
         print(path)
     return 0
 

@@ -61,6 +61,10 @@ REALISM_ROWS = (  # corpus.realism_report: recorded people, each rule on three k
     "people", "people_all", "people_others", *(f"{r}_{s}" for r in ("rule", "rule2") for s in ("same_sound", "same_words", "corpus")),
     *(f"round{k}_{half}" for k in range(10) for half in ("choose", "report")), *(f"trial{k}" for k in range(20)),
 )  # fmt: skip
+FITTING_ROWS = (  # evaluation.fitting: dlib's own points, then fits that know more and more, and two bounds
+    "detector_alone", "landmarks", "measured_detector", "regressor_start", "regressor_evidence", "regressor_fused", "regressor_alone",
+    "true_landmarks",
+)  # fmt: skip
 REMOVED_ROWS = (
     # parts of a trained network switched off when it is used; nothing is trained again, so none of these is a row of tables 3-6
     "msaf_off", "msaf_scale_1", "msaf_low_only", "msaf_high_only", "flow_off", "uniform_attention",
@@ -89,6 +93,8 @@ def row_id(table: str, row: str) -> str:
         allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS)
     elif table == "realism":
         allowed = REALISM_ROWS
+    elif table == "fitting":
+        allowed = FITTING_ROWS
     elif table == "ledger":
         allowed = tuple(CLAIMS)
     else:

@@ -29,6 +29,11 @@ from paperlib.errors import InputError
         (["train", "sync", "--profile", "x"], "unknown profile 'x'"),
         (["evaluate", "renderer", "--profile", "x"], "unknown profile 'x'"),
         (["evaluate", "renderer", "--clips", "two"], "invalid int value"),
+        (["evaluate", "realism"], "give a folder of GRID's clips"),
+        (["evaluate", "realism", "--grid", "nowhere"], "nowhere: no GRID clips"),
+        (["evaluate", "renderer", "--grid", "nowhere"], "--grid is for `evaluate realism`"),
+        (["train", "regressor", "--data", "nowhere"], "--data: the regressor learns from rendered faces alone"),
+        (["prepare", "synthetic", "--motion", "dance"], "invalid choice: 'dance'"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(argv, said, capsys):
@@ -71,6 +76,21 @@ def test_training_gets_profile_and_seed(monkeypatch):
     assert (seen["name"], seen["profile"].name, seen["profile"].seed, seen["resume"], "data" in seen) == ("sync", "smoke", 5, False, False)
     assert cli.main(["train", "sync", "--data", "folder"]) == 0
     assert seen["data"] == "folder"
+
+
+def test_every_corpus_goes_through_one_list(monkeypatch, tmp_path):
+    from paperlib import cli_prepare, paths
+    from paperlib.corpus import bulk, grid, real_motion
+
+    assert set(cli_prepare.CORPORA) == {"synthetic", "grid", "voxceleb", "lrw", "bfm"}
+    seen = {}
+    monkeypatch.setattr(bulk, "from_options", lambda **k: seen.update(k) or ("made", tmp_path))
+    assert cli.main(["prepare", "synthetic", "--speakers", "9", "--motion", "rule2", "--out", str(tmp_path)]) == 0
+    assert (seen["speakers"], seen["motion"], seen["out"], seen["profile"], seen["minutes"]) == (9, "rule2", tmp_path, "classroom", None)
+    facts = {"clips": 1, "minutes": 1, "speakers": 1, "rejected": {}, "out": ""}
+    monkeypatch.setattr(grid, "prepare", lambda folder, out, settings, **how: seen.update(grid=out) or facts)
+    assert cli.main(["prepare", "grid", "--folder", str(tmp_path)]) == 0
+    assert seen["grid"] == real_motion.FOLDER == paths.CACHE / "grid"
 
 
 def test_evaluation_gets_folder_and_clips(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
-"""The realism audit as a command: measures recorded people and the rules, writes data/results/realism.json, draws figures/realism.png.
+"""The realism audit as a command: measures recorded people and the rules, writes realism.json, draws realism.png.
 
-    python -m paperlib.corpus.realism_report --grid FOLDER
+    paperlib evaluate realism --grid FOLDER                      into build/<profile>/results, no figure
+    python -m paperlib.corpus.realism_report --grid FOLDER       into data/results and figures
 
 Settings of `rule` (`articulation.Tuning`) were chosen on every other GRID clip; all numbers here come from the clips in between unless
 a row says "choose". ROUNDS keeps the way there: each is measured anew from its settings.
@@ -208,6 +209,20 @@ def _mean_row(row: str, metric: str, values: Sequence[float], motion: str, what:
     return Row("realism", row, metric, round(mean, 4), "r", data=what, motion=motion, n=len(values), protocol="n counts clips", **interval)
 
 
+def evaluate(folder: Path, out: Path, clips: int | None = None, measured: bool = False, command: str | None = None) -> Path:
+    """Measure GRID's clips in `folder` and write `out`/realism.json. clips, measured: as of `measure`. InputError without clips."""
+    start = time.perf_counter()
+    rows = measure(folder, clips, measured)
+    rounds = [
+        {"what": what, "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in changes.items()}} for what, changes in ROUNDS
+    ]
+    header = provenance(
+        command or "paperlib evaluate realism --grid DIR", "-", 0, "GRID and the embedded corpus", time.perf_counter() - start,
+        rounds=rounds, least=LEAST, notes=NOTES, opening="IOD: distance of the outer eye corners; each clip less its own 5th percentile",
+    )  # fmt: skip
+    return write_results("realism", rows, header, out)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write, draw."""
     from paperlib.corpus.realism_figure import draw
@@ -221,17 +236,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.out.resolve() == args.figures.resolve():
         raise InputError(f"{args.out}: results and figure cards have equal names; give --out and --figures different folders")
-    start = time.perf_counter()
-    rows = measure(args.grid, args.clips, args.measured)
-    rounds = [
-        {"what": what, "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in changes.items()}} for what, changes in ROUNDS
-    ]
-    header = provenance(
-        "python -m paperlib.corpus.realism_report", "-", 0, "GRID and the embedded corpus", time.perf_counter() - start,
-        rounds=rounds, least=LEAST, notes=NOTES, opening="IOD: distance of the outer eye corners; each clip less its own 5th percentile",
-    )  # fmt: skip
-    path = write_results("realism", rows, header, args.out)
-    print(f"wrote {path} ({len(rows)} rows) and {draw(path, args.figures)}")
+    path = evaluate(args.grid, args.out, args.clips, args.measured, "python -m paperlib.corpus.realism_report --grid DIR")
+    print(f"wrote {path} and {draw(path, args.figures)}")
     return 0
 
 
