@@ -12,13 +12,16 @@ import numpy as np
 
 from paperlib.config import FPS
 from paperlib.corpus.scenery import camera_noise, draw_background
+from paperlib.corpus.speech import VARIANTS
 from paperlib.face3d.coefficients import N_COEFF
+from paperlib.face3d.morphable_model import default_model
 from paperlib.seeding import rng
 
 __all__ = ["Speaker", "assemble", "camera_noise", "draw_background", "draw_light", "draw_speaker", "gaze", "head_pose", "skin_detail"]
 
 # Voices by speaker number: six of ten speak English in three accents, two Mandarin. Every split has them from its first people on.
 ACCENTS = ("en-us", "en", "en-us", "cmn", "en-us", "en-gb-scotland", "de", "en-us", "es", "cmn")
+SEX_SHARE = (0.75, 1.3)  # how typical of their sex people are; 1 is the average man or woman
 MAX_COEFF = 2.2  # standard deviations; beyond it faces stop being plausible
 
 
@@ -48,28 +51,36 @@ class Speaker:
 def draw_speaker(seed: int, index: int) -> Speaker:
     """Speaker `index` of the corpus with seed `seed`."""
     g = rng(seed, "speaker", index)
-    id_coeff = np.clip(g.normal(0, 0.8, 80), -MAX_COEFF, MAX_COEFF).astype(np.float32)
-    tex_coeff = np.clip(g.normal(0, 0.9, 80), -MAX_COEFF, MAX_COEFF).astype(np.float32)
-    return Speaker(
-        index, id_coeff, tex_coeff, int(g.integers(2**31)), int(g.integers(1000)), int(g.integers(125, 216)), int(g.integers(25, 76))
+    drawn = g.normal(0, 0.8, 80), g.normal(0, 0.9, 80)
+    detail, voice, rate, pitch = int(g.integers(2**31)), int(g.integers(1000)), int(g.integers(125, 216)), int(g.integers(25, 76))
+    sex = 0.5 if is_man(voice) else -0.5
+    shape, skin = (
+        np.clip(_towards(z, sex * g.uniform(*SEX_SHARE), axis), -MAX_COEFF, MAX_COEFF).astype(np.float32)
+        for z, axis in zip(drawn, default_model().sex_axes.numpy(), strict=True)
     )
+    return Speaker(index, shape, skin, detail, voice, rate, pitch)
+
+
+def is_man(voice: int) -> bool:
+    """Whether the voice of this number is one of espeak-ng's men: face and voice go together."""
+    return VARIANTS[voice % len(VARIANTS)].startswith("m")
+
+
+def _towards(z: np.ndarray, share: float, axis: np.ndarray) -> np.ndarray:
+    """Coefficients `z` (80,) whose component along `axis` (80,) is replaced by `share` of it."""
+    return z + (share - z @ axis / max(axis @ axis, 1e-9)) * axis
 
 
 def skin_detail(speaker: Speaker, verts: np.ndarray, strength: float = 0.035) -> np.ndarray:
-    """Multiplicative skin detail (V, 1) around 1: smooth blotches and a few moles, outside the span of the texture basis.
+    """Multiplicative skin detail (V, 1) around 1: smooth blotches, outside the span of the texture basis.
 
     verts: (V, 3) mean shape, model units (10 cm).
     """
     g = np.random.default_rng(speaker.detail_seed)
-    waves = g.normal(0, 12.0, (24, 3)).astype(np.float32)  # a random Fourier series: wavelengths about 5 to 20 mm
+    waves = g.normal(0, 12.0, (24, 3)).astype(np.float32)  # a random Fourier series: wavelengths about 20 to 50 mm
     phase = g.uniform(0, 2 * np.pi, 24)
     blotches = np.cos(verts @ waves.T + phase).mean(1) * np.sqrt(24)
-    detail = 1 + strength * 0.6 * blotches
-    for _ in range(int(g.integers(0, 6))):
-        centre = verts[g.integers(len(verts))]
-        distance = np.linalg.norm(verts - centre, axis=1)
-        detail *= 1 - 0.30 * np.exp(-((distance / 0.014) ** 2))
-    return detail[:, None].astype(np.float32)
+    return (1 + strength * 0.6 * blotches)[:, None].astype(np.float32)
 
 
 def _smooth_walk(g: np.random.Generator, n: int, seconds: float, scale: np.ndarray) -> np.ndarray:

@@ -43,12 +43,12 @@ def draw_brow(heavy: float, generator: np.random.Generator) -> Brow:
     return Brow(
         inner=float(np.clip(generator.normal(0.105 - 0.012 * heavy, 0.008), 0.07, 0.13)),
         length=float(np.clip(generator.normal(0.415, 0.012), 0.38, 0.45)),
-        half=float(np.clip(0.030 * np.exp(generator.normal(0.34 * heavy, 0.13)), 0.021, 0.056)),
+        half=float(np.clip(0.028 * np.exp(generator.normal(0.44 * heavy, 0.13)), 0.020, 0.056)),
         arch=float(np.clip(generator.normal(0.080 - 0.018 * heavy, 0.009), 0.04, 0.11)),
         drop=float(generator.normal(0.012, 0.008)),
         lift=float(generator.normal(0.001 - 0.004 * heavy, 0.004)),
         taper=float(generator.uniform(0.40, 0.65)),
-        density=float(np.clip(generator.normal(0.76 + 0.12 * heavy, 0.08), 0.5, 0.97)),
+        density=float(np.clip(generator.normal(0.74 + 0.15 * heavy, 0.08), 0.5, 0.97)),
     )
 
 
@@ -95,11 +95,14 @@ class Hairline:
         return self.density * smoothstep(moved + ragged, -self.soft, self.soft) * scalp
 
 
-def draw_hairline(age: float, generator: np.random.Generator) -> Hairline:
-    """Random hairline; `age` in [0, 1] recedes it. Kept narrow for the reason given at `draw_brow`."""
+def draw_hairline(age: float, heavy: float, generator: np.random.Generator) -> Hairline:
+    """Random hairline; `age` in [0, 1] recedes that of men (`heavy` 1), women's (0) is low.
+
+    Kept narrow for the reason given at `draw_brow`.
+    """
     return Hairline(
-        rise=float(np.clip(generator.normal(0.02 * age, 0.025), -0.05, 0.08)),
-        recede=float(np.clip(generator.normal(0.03 + 0.06 * age, 0.03), -0.03, 0.15)),
+        rise=float(np.clip(generator.normal(0.04 * age * heavy - 0.02 * (1 - heavy), 0.025), -0.06, 0.09)),
+        recede=float(np.clip(generator.normal(0.01 + (0.02 + 0.10 * age) * heavy, 0.03), -0.04, 0.17)),
         peak=float(np.clip(generator.normal(0.0, 0.018), -0.04, 0.05)),
         sideburn=float(generator.normal(0.0, 0.035)),
         soft=float(generator.uniform(0.05, 0.08)),

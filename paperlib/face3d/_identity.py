@@ -17,6 +17,7 @@ from paperlib.seeding import rng
 RACES, SEXES, AGES, LEVELS = ("african", "asian", "caucasian"), ("female", "male"), ("young", "old"), ("min", "average", "max")
 LOCAL_FOLDERS = ("mouth", "nose", "eyebrows", "cheek", "head", "eyes", "forehead", "chin", "ears", "neck", "asym")
 OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"))
+SKIPPED = ("pointed", "breast", "trunk", "double")  # ears of elves, what lies below the neck, rolls of the throat that fold
 # Standard deviations of local changes (1: the full MakeHuman slider); all draws are cut at 2.5 deviations.
 SPREAD = {
     "mouth": 0.22, "nose": 0.24, "eyebrows": 0.24, "cheek": 0.24, "head": 0.18, "eyes": 0.18, "forehead": 0.14, "chin": 0.19,
@@ -34,8 +35,9 @@ OUTLINES = {
 }  # fmt: skip
 OUTLINE_STRENGTH = (0.3, 0.85)
 # What a unit of weight (0: average, 1: MakeHuman's heaviest body) does to the head; the body's own targets stop at the neck.
-WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55, "neck-double-incr": 0.10}
+WEIGHT = {"head-fat-incr": 0.40, "cheek-volume-incr": 0.45, "measure-neck-circ-incr": 0.55}
 WEIGHT_SPREAD = 0.40
+HAIR_SPREAD, WOMEN_SIDES = 0.40, 0.45  # shares of the mean volume of the hair
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def load_parts(operator) -> Parts:
         taken = set()
         for name in found:
             stem, _, end = name.rpartition("-")
-            skip = "pointed" in name or "trans" in name and folder in ("head", "neck") or "breast" in name or "trunk" in name
+            skip = any(word in name for word in SKIPPED) or "trans" in name and folder in ("head", "neck")
             if name in taken or skip:
                 continue
             pair = next((p for p in OPPOSITES if end in p and all(f"{stem}-{q}" in found for q in p)), None)
@@ -86,7 +88,7 @@ def draw(parts: Parts, generator: np.random.Generator) -> np.ndarray:
     `WEIGHT_SPREAD`, in -1..1. One outline of the head (`OUTLINES`). Local changes: normal about `MEAN`, deviation `SPREAD`, the same on
     both sides but for `SIDE_SPREAD`.
     """
-    sex = dict(zip(SEXES, _pair(1.3 * generator.beta(0.35, 0.35) - 0.15), strict=True))
+    sex = dict(zip(SEXES, _pair(_sex(generator)), strict=True))
     age = dict(zip(AGES, _pair(generator.beta(0.9, 2.1)), strict=True))
     race = dict(zip(RACES, generator.dirichlet([0.45] * 3), strict=True))
     heavy = float(np.clip(_normal(generator, WEIGHT_SPREAD) - 0.1, -1.0, 1.0))
@@ -115,13 +117,26 @@ def draw(parts: Parts, generator: np.random.Generator) -> np.ndarray:
     return np.array([out[name] for name in parts.names])
 
 
+def sexes(count: int, seed: int) -> np.ndarray:
+    """(count,) about 0 (woman) to 1 (man): the first thing that `displacements` draws, for the same people."""
+    return np.array([_sex(rng(seed, "identity", i)) for i in range(count)])
+
+
 def displacements(parts: Parts, hair: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """(count, V, 3): `count` random adults; hair volume varies normally, deviation 0.3 of the mean volume `hair` (V, 3)."""
+    """(count, V, 3): `count` random adults; `hair` (K, V, 3) are the mean volumes of its regions, the last that of the sides.
+
+    Each region's share varies normally, deviation `HAIR_SPREAD`; the sides are fuller on women (`WOMEN_SIDES`).
+    """
     generators = [rng(seed, "identity", i) for i in range(count)]
     weights = np.stack([draw(parts, g) for g in generators])
-    volume = np.array([_normal(g, 0.3) for g in generators])
-    moved = weights @ parts.fields.reshape(len(parts.names), -1) + volume[:, None] * hair.reshape(1, -1)
-    return moved.reshape(count, *hair.shape)
+    volume = np.array([[_normal(g, HAIR_SPREAD) for _ in hair] for g in generators])
+    volume[:, -1] += WOMEN_SIDES * (1 - 2 * sexes(count, seed).clip(0, 1))
+    moved = weights @ parts.fields.reshape(len(parts.names), -1) + volume @ hair.reshape(len(hair), -1)
+    return moved.reshape(count, *hair.shape[1:])
+
+
+def _sex(generator) -> float:
+    return 1.3 * float(generator.beta(0.35, 0.35)) - 0.15
 
 
 def _pair(high: float) -> tuple[float, float]:

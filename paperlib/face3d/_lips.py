@@ -10,7 +10,7 @@ import numpy as np
 
 from paperlib.face3d._topology import CODE, Head
 
-OVERLAP = 0.012  # how far the closed lips are pushed into each other, model units; no line of sight is left between them
+OVERLAP = 0.007  # how far the closed lips are pushed into each other, model units; no line of sight is left between them
 FADE = 0.022  # how far from the seam that is felt
 INNER = 0.195  # half of the width that is sealed; beyond it the lips run into one another
 FACING = 0.04  # lip vertices closer than this on the mean face each other

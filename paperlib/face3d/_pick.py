@@ -10,9 +10,11 @@ from paperlib.face3d.landmarks import MIRROR
 # Frontal positions (x, y) for the person's left side, model units, origin 0.30 below the eyes' centre.
 _LEFT = {
     22: (0.118, 0.462), 23: (0.195, 0.510), 24: (0.325, 0.545), 25: (0.430, 0.530), 26: (0.530, 0.470),
-    27: (0.0, 0.305), 28: (0.0, 0.180), 29: (0.0, 0.090), 33: (0.0, -0.150), 34: (0.062, -0.140), 35: (0.115, -0.118),
+    27: (0.0, 0.305), 28: (0.0, 0.180), 29: (0.0, 0.066), 33: (0.0, -0.175), 34: (0.062, -0.155), 35: (0.115, -0.140),
     42: (0.180, 0.268), 43: (0.250, 0.318), 44: (0.325, 0.330), 45: (0.418, 0.290), 46: (0.360, 0.256), 47: (0.258, 0.252),
 }  # fmt: skip
+# Where 8 to 16 lie along the outline from the chin to the ear, in eighths of it: dlib puts those at the jaw's angle lower than evenly.
+_JAW_STEPS = (0.0, 1.0, 1.97, 2.77, 3.78, 4.80, 5.92, 6.95, 8.0)
 _JAW_TOP = 0.34  # height of landmarks 0 and 16, a little above the eyes'
 
 
@@ -32,7 +34,7 @@ def pick(head: Head, points: np.ndarray, opened: np.ndarray) -> np.ndarray:
     for k, xy in _LEFT.items():
         index[k] = _nearest(points, front, xy)
     ridge = front & (np.abs(points[:, 0]) < 1e-3) & (points[:, 1] > -0.15) & (points[:, 1] < 0.12)
-    index[30] = np.flatnonzero(ridge)[(points[ridge, 2] + 0.6 * points[ridge, 1]).argmax()]  # dlib's tip lies above the foremost point
+    index[30] = np.flatnonzero(ridge)[(points[ridge, 2] + 0.3 * points[ridge, 1]).argmax()]  # dlib's tip lies above the foremost point
     _mouth(head, points, opened, front, index)
     _jaw(head, points, normal, skin, index)
     mirror = mirror_map(points)
@@ -90,7 +92,7 @@ def _rim_of_opening(opened, allowed, x) -> int:
 
 
 def _jaw(head, points, normal, skin, index) -> None:
-    """The frontal outline of the face from the ear to the chin, sampled at even distances; person's left half."""
+    """The frontal outline of the face from the ear to the chin, sampled at `_JAW_STEPS`; person's left half."""
     skin = skin | ((head.part == CODE["hair"]) & (points[:, 2] > 0.6))  # sideburns
     # Under the jaw the surface turns away from the viewer: ask for a facing normal there.
     steep = np.where(points[:, 1] < -0.35, np.interp(points[:, 0], (0.30, 0.50), (0.30, 0.0)), -0.10)
@@ -105,7 +107,7 @@ def _jaw(head, points, normal, skin, index) -> None:
     curve = centre + outline[:, None] * np.c_[np.sin(bins), -np.cos(bins)]
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))]
     for k in range(9):  # 8 is the chin, 16 beside the ear
-        s = length[-1] * k / 8
+        s = length[-1] * _JAW_STEPS[k] / 8
         spot = np.array([np.interp(s, length, curve[:, 0]), np.interp(s, length, curve[:, 1])])
         allowed = np.zeros(len(points), dtype=bool)
         allowed[face] = (np.abs(points[face, 0]) < 1e-3) if k == 0 else (points[face, 0] > 0.02)

@@ -16,10 +16,13 @@ from paperlib.face3d.morphable_model import PARTS
 
 CODE = {name: i for i, name in enumerate(PARTS)}
 
-# Rings of the procedural eyeball: angle from the gaze axis in degrees. Pairs close together keep pupil and iris edges sharp.
-EYE_RINGS = (0.0, 8.0, 10.0, 17.0, 24.5, 27.5, 36.0, 48.0, 62.0, 80.0, 98.0)
+# Rings of the procedural eyeball: angle from the gaze axis in degrees. Pairs close together keep pupil and iris edges sharp; the others
+# are close enough for a catchlight of a few degrees.
+EYE_RINGS = (0.0, 4.5, 9.0, 11.0, 15.0, 20.0, 24.5, 27.5, 32.0, 38.0, 48.0, 62.0, 80.0, 98.0)
 EYE_SECTORS = 24
-PUPIL_RING, IRIS_RING = 1, 4  # last ring of each
+PUPIL_RING, IRIS_RING = 2, 6  # last ring of each
+LASH_CUT = 0.5  # share of MakeHuman's lashes, long enough for a doll, that is taken away
+LASH_ROOT = 0.0085  # the lashes' edge closer to the lid than this is their root, model units
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def build_head(base: mh.BaseMesh, average: np.ndarray, origin: np.ndarray) -> He
     edge = np.abs(centre[:, 1] - hairline(centre[:, 2])) < 0.11
     operator, triangles, kind = _split(operator, triangles, kind, edge & (kind == "head") & (centre[:, 2] > 0.55))
 
+    operator = _trim_lashes(operator, triangles, kind, place)
     ring = np.full(operator.shape[0], -1)
     for side in ("left_eye", "right_eye"):
         rows, faces, numbers = _eyeball(average, mh.GROUPS[side])
@@ -145,6 +149,25 @@ def _split(operator, triangles, kind, marked):
         out += new
         out_kind += [k] * len(new)
     return operator, np.array(out), np.array(out_kind)
+
+
+def _trim_lashes(operator, triangles, kind, place):
+    """The operator with each vertex of the lashes moved by `LASH_CUT` of the way towards their root, along the lash."""
+    from scipy.sparse.csgraph import dijkstra
+    from scipy.spatial import cKDTree
+
+    points, strip = operator @ place, triangles[kind == "lash"]
+    edges, times = np.unique(np.sort(strip[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0, return_counts=True)
+    lid = np.unique(triangles[np.isin(kind, ("head", "eye_cavity"))])
+    border = np.unique(edges[times == 1])
+    roots = border[cKDTree(points[lid]).query(points[border])[0] < LASH_ROOT]
+    length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    graph = sparse.csr_matrix((length, tuple(edges.T)), shape=(len(points), len(points)))
+    source = dijkstra(graph, directed=False, indices=roots, min_only=True, return_predecessors=True)[2]
+    lash = np.unique(strip)
+    operator = operator.tolil()
+    operator[lash] = (1 - LASH_CUT) * operator[lash] + LASH_CUT * operator[source[lash]]
+    return operator.tocsr()
 
 
 def _eyeball(average: np.ndarray, group: slice):

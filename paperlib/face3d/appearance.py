@@ -12,7 +12,7 @@ from paperlib.face3d.morphable_model import PARTS
 
 # part: (strength of the highlight relative to skin, Blinn-Phong exponent), chosen by eye
 GLOSS = {
-    "skin": (1.0, 18.0), "lips": (2.2, 34.0), "eye": (14.0, 60.0), "iris": (22.0, 60.0), "teeth": (3.0, 30.0), "tongue": (2.5, 30.0),
+    "skin": (1.0, 18.0), "lips": (2.2, 34.0), "eye": (5.0, 260.0), "iris": (26.0, 260.0), "teeth": (3.0, 30.0), "tongue": (2.5, 30.0),
     "mouth_interior": (0.3, 18.0), "brow": (0.5, 18.0), "lash": (0.0, 18.0), "hair": (1.1, 14.0), "neck": (0.7, 14.0),
 }  # fmt: skip
 INSIDE = ("teeth", "tongue", "mouth_interior")

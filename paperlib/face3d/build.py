@@ -26,6 +26,7 @@ UNIT_SETS = ("african", "asian", "caucasian")
 SCALE_REMOVED = 0.7  # share of the size difference between faces that alignment takes away
 # Deviation of the weight of actions that begin so, in the distribution that orders and scales the expression basis: speech first.
 SPEECH = {"jawOpen": 0.35, "mouth": 0.30, "jaw": 0.20, "tongue": 0.20, "": 0.12}
+THROAT_LENGTH = 0.20  # the jaw's opening is smoothed over this length at the throat, where it bunches the skin
 LIP_LENGTH = 0.03  # identity is smoothed over this length at the lips' seam, model units
 # Expressions in which nobody may fold: facial actions and weights of the size that speech, blinks and moods give them.
 POSES: tuple[dict[str, float], ...] = (
@@ -118,6 +119,20 @@ def vertex_weights(head: _topology.Head, points: np.ndarray, mouth: np.ndarray) 
     return identity, np.where(teeth, 0.6, identity) * (1 + 3 * near)
 
 
+def scores(samples: np.ndarray, weight: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """(N, K): weighted least-squares coefficients of (N, V, 3) about its mean in `basis` (V, 3, K)."""
+    root = np.sqrt(weight)[:, None]
+    centred = ((samples - samples.mean(0)) * root).reshape(len(samples), -1)
+    directions = (basis * root[..., None]).reshape(-1, basis.shape[-1])
+    return np.linalg.solve(directions.T @ directions, directions.T @ centred.T).T
+
+
+def sex_axis(coeffs: np.ndarray, sexes: np.ndarray) -> np.ndarray:
+    """(K,): how the coefficients (N, K) change from women (0) to men (1), the regression on `sexes` (N,)."""
+    away = sexes - sexes.mean()
+    return away @ coeffs / (away @ away)
+
+
 def explained(samples: np.ndarray, weight: np.ndarray, basis: np.ndarray) -> float:
     """Share of the weighted variance of (N, V, 3) about its mean that lies in the span of `basis` (V, 3, K)."""
     root = np.sqrt(weight)[:, None]
@@ -127,31 +142,43 @@ def explained(samples: np.ndarray, weight: np.ndarray, basis: np.ndarray) -> flo
     return float((inside * np.linalg.solve(directions.T @ directions, inside)).sum() / (centred**2).sum())
 
 
-def identity_model(head: _topology.Head, shapes: np.ndarray, weight: np.ndarray, actions: np.ndarray, names: list[str]):
-    """Mean (V, 3) with closed lips, basis (V, 3, 80) that folds nobody, deviations (80,), actions whose `mouthClose` shuts, facts.
+def identity_model(head: _topology.Head, shapes: np.ndarray, weight: np.ndarray, actions: np.ndarray, names: list[str], sexes: np.ndarray):
+    """Mean (V, 3) with closed lips, basis (V, 3, 80) that folds nobody, deviations (80,), actions whose `mouthClose` shuts, the sexes'
+    axis (80,), facts.
 
-    From aligned samples `shapes` (N, V, 3), PCA weights (V,) and the facial actions (A, V, 3) called `names`.
+    From aligned samples `shapes` (N, V, 3) of people whose `sexes` are (N,), PCA weights (V,) and the facial actions (A, V, 3) called
+    `names`.
     """
     mean, jaw = shapes.mean(0), actions[names.index("jawOpen")]
-    seam, mouth = _lips.pairs(head, mean, jaw), _mouth.find_seam(head, mean, jaw)
+    seam = _lips.pairs(head, mean, jaw)
     share = _lips.shares(head, mean, jaw, seam)
     shapes = shapes + _lips.seal(share, seam, mean)
     mean = shapes.mean(0)
-    actions = _lips.shut(share, seam, actions, names)
+    actions = _mouth.hold_tongue(head, _lips.shut(share, seam, actions, names), names)
     body = head.triangles[~np.isin(head.triangle_part, [_topology.CODE[n] for n in ("eye", "iris", "teeth", "tongue", "lash")])]
-    joined = np.concatenate([seam, np.stack([mouth.upper, mouth.lower], 1), _folds.slivers(mean, body)])
+    joined = np.concatenate([seam, _folds.slivers(mean, body)])
     smoother = _folds.Smoother(mean, body, joined)
+    free = _folds.Smoother(mean, body, np.zeros((0, 2), int))  # the lips do part here
+    actions[names.index("jawOpen")] = free(jaw, THROAT_LENGTH * _throat(head, mean, seam))
     length = LIP_LENGTH * np.exp(-((mean[:, None] - mean[seam].mean(1)) ** 2).sum(2).min(1) / (2 * LIP_LENGTH**2))
     moved = smoother((shapes - mean).transpose(1, 2, 0).reshape(len(mean), -1), length).reshape(len(mean), 3, -1).transpose(2, 0, 1)
-    _, basis, std, _ = principal_components(_mouth.close_lips(mouth, moved), weight, N_ID)
+    _, basis, std, _ = principal_components(_mouth.carry(head, mean, seam, moved), weight, N_ID)
 
     poses = [sum((w * actions[names.index(n)] for n, w in pose.items()), np.zeros_like(mean)) for pose in POSES]
     eased, length, left = _folds.ease(smoother, mean, basis, body, poses, length)
     lash = np.flatnonzero(head.part == _topology.CODE["lash"])
     eased[lash] += (eased - basis)[_nearest_skin(head, mean, lash)]
-    basis = _mouth.close_lips(mouth, eased.transpose(2, 0, 1)).transpose(1, 2, 0)
+    basis = _mouth.carry(head, mean, seam, eased.transpose(2, 0, 1)).transpose(1, 2, 0)
+    sex = sex_axis(scores(moved, weight, basis), sexes)
     facts = {"id_explained": explained(shapes, weight, basis), "stiff_triangles": left, "smoothed_mm": float(100 * length.max())}
-    return mean, basis, std, actions, facts
+    return mean, basis, std, actions, sex, facts
+
+
+def _throat(head: _topology.Head, mean: np.ndarray, seam: np.ndarray) -> np.ndarray:
+    """(V,) in [0, 1]: skin near the middle, below the mouth and well behind it: from behind the chin to the larynx."""
+    step, (_, below, behind) = _topology.smoothstep, (mean[seam].mean((0, 1)) - mean).T
+    skin = np.isin(head.part, [_topology.CODE["skin"], _topology.CODE["neck"]])
+    return skin * step(below, 0.30, 0.40) * step(behind, 0.22, 0.40) * (1 - step(np.abs(mean[:, 0]), 0.2, 0.4))
 
 
 def _nearest_skin(head: _topology.Head, points: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -181,9 +208,12 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     face[np.unique(head.triangles[head.reconstruction])] = 1.0
 
     hair = head.offset * (head.part == _topology.CODE["hair"])[:, None]
+    above = _topology.smoothstep(points[:, 1], 0.6, 1.1)[:, None]
+    hair = np.stack([hair * above, hair * (1 - above)])
     neutral = head.operator @ (base.vertices - origin) + head.offset
     shapes = align(neutral + _identity.displacements(_identity.load_parts(head.operator), hair, samples, seed), face)
-    mean, id_basis, id_std, actions, facts = identity_model(head, shapes, w_id, actions, names)
+    sexes = _identity.sexes(samples, seed)
+    mean, id_basis, id_std, actions, id_sex, facts = identity_model(head, shapes, w_id, actions, names, sexes)
     chin, brows = mean[landmarks[8]], mean[landmarks[17:27]].max(0)
     mean = mean - [0.5 * (mean[landmarks[0]] + mean[landmarks[16]])[0], 0.5 * (chin[1] + brows[1]), mean[face > 0].mean(0)[2]]
     mean = mean + _topology.settle_mouth(head, mean, landmarks)
@@ -195,6 +225,7 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
     albedo = skin.sample_skins(head, points, skin_samples or samples, seed)
     w_tex = np.where(np.isin(head.part, [_topology.CODE[n] for n in ("hair", "neck")]), 0.3, w_id)
     mean_tex, tex_basis, tex_std, tex_share = principal_components(albedo, w_tex, N_TEX)
+    tex_sex = sex_axis(scores(albedo, w_tex, tex_basis), skin.sexes(len(albedo), seed))
 
     again = np.einsum("vck,ak->avc", exp_basis, action_coeff)
     error = np.sqrt((((again - actions) ** 2).sum(2) * w_exp).sum(1) / ((actions**2).sum(2) * w_exp).sum(1))
@@ -202,7 +233,7 @@ def build(samples: int = SAMPLES, seed: int = 0, skin_samples: int | None = None
         "mean_shape": mean, "id_basis": id_basis, "exp_basis": exp_basis, "mean_tex": mean_tex, "tex_basis": tex_basis,
         "triangles": head.triangles, "landmark_index": landmarks, "part": head.part, "triangle_part": head.triangle_part,
         "reconstruction_triangles": head.reconstruction, "action_coeff": action_coeff,
-        "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std,
+        "id_std": id_std, "exp_std": exp_std, "tex_std": tex_std, "sex_axes": np.stack([id_sex, tex_sex]),
     }  # fmt: skip
     facts |= {"tex_explained": tex_share, "unit_error_mm": unit_error}
     facts |= {"action_error": dict(zip(names, error.round(5).tolist(), strict=True))}

