@@ -163,7 +163,12 @@ def _counted(frames, step: str, total: int, tell: Progress) -> Iterator:
 
 
 def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
-    """Landmarks, aligned boxes, coefficients with skin and light, masks and key crops of the clip's main face."""
+    """Landmarks, aligned boxes, coefficients with skin and light, masks and key crops of the clip's main face.
+
+    The plain landmark fit, not `fitting.fit_clip`: with a network's start it ends in the same place (on real clips from starts up to 0.7
+    standard deviations away the landmarks differ by less than 0.01 px), its evidence holds on rendered faces alone, and it would want
+    every crop in memory.
+    """
     from paperlib.face3d import face_renderer, fitting
     from paperlib.face3d.coefficients import SH, TEX, with_exp
     from paperlib.media import cropping, detection, video

@@ -17,6 +17,9 @@ from paperlib.corpus.dataset import Clip
 from paperlib.errors import InputError
 
 
+LANGUAGE = {"grid": "en", "lrw": "en"}  # what a corpus is spoken in, where that is known
+
+
 @dataclass(frozen=True)
 class PreparedId:
     """Name of one prepared clip: split and <speaker>/<video>/<clip>."""
@@ -99,6 +102,7 @@ class PreparedCorpus:
         return PreparedClip(
             id=clip, frames=frames, wave=arrays["wave"], coeffs=arrays["coeffs"], lmk=arrays["lmk"] * scale,
             lmk_neutral=arrays["lmk_neutral"] * scale, phonemes=[], sentence=meta["sentence"], voice=meta["speaker"],
+            language=LANGUAGE.get(meta["corpus"], ""),
             words=[tuple(w) for w in meta["words"]], found=arrays["found"], meta=meta,
         )  # fmt: skip
 

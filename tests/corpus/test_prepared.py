@@ -19,7 +19,7 @@ def test_clips_load_at_their_size_and_at_another(vox_prepared):
     assert a.frames.shape[1:] == (96, 96, 3) and b.frames.shape[1:] == (48, 48, 3) and a.frames.dtype == np.uint8
     np.testing.assert_allclose(b.lmk * 2, a.lmk, rtol=1e-5)
     np.testing.assert_array_equal(a.coeffs, b.coeffs)
-    assert a.voice == "id10270" and a.phonemes == [] and a.found.all() and np.isfinite(a.lmk).all()
+    assert a.voice == "id10270" and a.phonemes == [] and a.language == "" and a.found.all() and np.isfinite(a.lmk).all()
     assert 0.05 < a.masks().mean() < 0.5 and full.key == half.key
 
 
