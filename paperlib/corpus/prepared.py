@@ -16,7 +16,6 @@ import numpy as np
 from paperlib.corpus.dataset import Clip
 from paperlib.errors import InputError
 
-
 LANGUAGE = {"grid": "en", "lrw": "en"}  # what a corpus is spoken in, where that is known
 
 
