@@ -1,22 +1,31 @@
-"""Two contact sheets of the embedded corpus, drawn by `python -m paperlib.figure_faces`: ten people, and one person speaking."""
+"""Contact sheets, drawn by `python -m paperlib.figure_faces`: ten people and one speaking as the embedded corpus shows them, and the
+studio sheets of `figure_sheets`: identities, expressions, light."""
 
 from __future__ import annotations
 
 import argparse
+import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from paperlib import paths
+from paperlib import figure_sheets, paths
+from paperlib.artifacts import atomic_write
 from paperlib.config import FPS, CorpusConfig
 from paperlib.corpus import synthetic, world
 from paperlib.face3d.face_renderer import render
 from paperlib.face3d.model_choice import chosen_file
 from paperlib.face3d.morphable_model import default_model
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COMMAND = "python -m paperlib.figure_faces"
-TILE = 192  # pixels
+TILE, STUDIO_TILE = 192, 160  # pixels
+NOISY = ("faces", "speaking")  # sheets with the corpus's camera noise
 COLUMNS = 5
 SPEAKING = 10_004  # the test speaker of the second sheet
 # One expression per person: facial actions and their weights.
@@ -70,40 +79,80 @@ def _draw(cfg: CorpusConfig, speaker: int, scene: int, exp: np.ndarray, pose: np
     return (frames * 255 + 0.5).astype(np.uint8)
 
 
-def contact_sheet(pictures: np.ndarray, captions: list[str] | None = None):
-    """Figure of (N, S, S, 3) pictures, COLUMNS a row, one picture pixel to one figure pixel at 120 dpi."""
+def contact_sheet(pictures: np.ndarray, captions: list[str] | None = None, columns: int = COLUMNS, foot: str = ""):
+    """Figure of (N, H, W, 3) pictures, `columns` a row, one picture pixel to one figure pixel at 120 dpi; `foot` is a line below all."""
     import matplotlib.pyplot as plt
 
-    side, text = pictures.shape[1] / 120, 0.22 if captions else 0.0
-    rows = -(-len(pictures) // COLUMNS)
-    width, height = COLUMNS * side, rows * (side + text)
+    high, wide = (side / 120 for side in pictures.shape[1:3])
+    text, below = 0.22 if captions else 0.0, 0.28 if foot else 0.0
+    rows = -(-len(pictures) // columns)
+    width, height = columns * wide, rows * (high + text) + below
     fig = plt.figure(figsize=(width, height), dpi=120, layout="none")
     for i, picture in enumerate(pictures):
-        row, column = divmod(i, COLUMNS)
-        ax = fig.add_axes([column * side / width, 1 - (row + 1) * (side + text) / height, side / width, side / height])
+        row, column = divmod(i, columns)
+        ax = fig.add_axes([column * wide / width, 1 - (row + 1) * (high + text) / height, wide / width, high / height])
         ax.imshow(picture, interpolation="nearest")
         ax.axis("off")
         if captions:
             ax.set_title(captions[i], fontsize=9, pad=3)
+    if foot:
+        fig.text(0.5, 0.4 * below / height, foot, ha="center", va="center", fontsize=10)
     return fig
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line entry: write faces.png and speaking.png with their cards."""
-    from paperlib.figures import save_figure
+def shrink(path: Path, step: int) -> Path:
+    """Rewrite a PNG with grey levels rounded to multiples of `step`, packed as tightly as PNG can; 1 loses nothing.
 
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=paths.FIGURES)
-    folder = parser.parse_args(argv).folder
-    cfg = CorpusConfig(size=TILE)
-    first = synthetic.FIRST_SPEAKER[2]
-    common = {"command": COMMAND, "inputs": [chosen_file()], "seed": cfg.seed, "synthetic": True}
+    Camera noise does not pack: 4, which hides in it, saves two fifths of such a picture.
+    """
+    from PIL import Image
+
+    levels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    rounded = ((levels + step // 2) // step * step).clip(0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(rounded).save(out, "PNG", optimize=True)
+    atomic_write(path, out.getvalue())
+    return path
+
+
+def sheets(seed: int) -> Iterator[tuple[str, Figure, dict]]:
+    """(name, figure, what its card says) of every sheet."""
+    cfg, first = CorpusConfig(size=TILE, seed=seed), synthetic.FIRST_SPEAKER[2]
     alt = "Ten synthetic people of the embedded corpus in two rows: different heads, skins, lights, poses and expressions."
-    print(save_figure(contact_sheet(faces(cfg)), "faces", folder, alt=alt, speakers=f"test, {first} to {first + 9}", **common))
+    yield "faces", contact_sheet(faces(cfg)), {"alt": alt, "speakers": f"test, {first} to {first + 9}"}
+
     frames, spoken, text = speaking(cfg)
     alt = f"One synthetic speaker in ten moments of the sentence: {text} Above each picture the phoneme spoken in it."
-    sheet = contact_sheet(frames, [f"/{s}/" for s in spoken])
-    print(save_figure(sheet, "speaking", folder, alt=alt, speakers=f"test, {SPEAKING}", sentence=text, **common))
+    sheet = contact_sheet(frames, [f"/{s}/" for s in spoken], foot=f"“{text}”")
+    yield "speaking", sheet, {"alt": alt, "speakers": f"test, {SPEAKING}", "sentence": text}
+
+    pictures, people = figure_sheets.identities(seed, STUDIO_TILE)
+    alt = f"{len(people)} synthetic people, women and men by turns, in three rows under one light: heads, skins, eyes and hair differ."
+    yield "identities", contact_sheet(pictures, columns=7), {"alt": alt, "speakers": "test, " + ", ".join(map(str, people))}
+
+    pictures, captions = figure_sheets.expressions(seed, STUDIO_TILE)
+    alt = f"One synthetic face {len(captions)} times, two rows of speech sounds and one of moods and looks: {', '.join(captions)}."
+    yield "expressions", contact_sheet(pictures, captions, columns=8), {"alt": alt, "speakers": f"test, {figure_sheets.ACTRESS}"}
+
+    pictures, captions = figure_sheets.light(seed, STUDIO_TILE)
+    alt = f"Columns of a matt ball, a face and a darker, turned face under the same light: {', '.join(captions)}."
+    sitters = f"test, {figure_sheets.SITTER} and {figure_sheets.DARKER_SITTER}"
+    yield "light", contact_sheet(pictures, captions, columns=len(captions)), {"alt": alt, "speakers": sitters}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line entry: write the sheets, each with its card."""
+    import matplotlib.pyplot as plt
+
+    from paperlib.figures import save_figure
+
+    parser = argparse.ArgumentParser(prog=COMMAND, description=" ".join(__doc__.split()))
+    parser.add_argument("--folder", type=Path, default=paths.FIGURES)
+    folder, seed = parser.parse_args(argv).folder, CorpusConfig().seed
+    for name, figure, facts in sheets(seed):
+        path = save_figure(figure, name, folder, command=COMMAND, inputs=[chosen_file()], seed=seed, synthetic=True, **facts)
+        print(shrink(path, 4 if name in NOISY else 1))
+        plt.close(figure)
     return 0
 
 

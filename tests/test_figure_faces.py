@@ -1,9 +1,14 @@
-"""The contact sheets: ten different people; captions name the phonemes of the pictures."""
+"""The contact sheets of the corpus: ten different people; captions name the phonemes of the pictures; files small and described."""
+
+import json
 
 import numpy as np
+import pytest
 
-from paperlib import figure_faces
+from paperlib import figure_faces, paths
 from paperlib.config import CorpusConfig
+
+SHEETS = ("faces", "speaking", "identities", "expressions", "light")
 
 
 def test_ten_people_differ_and_fill_the_picture():
@@ -18,10 +23,30 @@ def test_captions_follow_the_clip():
     assert len(frames) == len(spoken) == 4 and all(spoken) and "_" not in spoken and text
 
 
-def test_command_writes_pictures_with_cards(tmp_path):
+def test_command_writes_pictures_with_cards(tmp_path, monkeypatch):
     from matplotlib import image
 
+    monkeypatch.setattr(figure_faces, "TILE", 48)
+    monkeypatch.setattr(figure_faces, "STUDIO_TILE", 40)
     assert figure_faces.main(["--folder", str(tmp_path)]) == 0
-    side = figure_faces.TILE
-    assert image.imread(tmp_path / "faces.png").shape[:2] == (2 * side, 5 * side)
-    assert (tmp_path / "faces.json").exists() and (tmp_path / "speaking.json").exists()
+    assert image.imread(tmp_path / "faces.png").shape[:2] == (2 * 48, 5 * 48)
+    assert image.imread(tmp_path / "identities.png").shape[:2] == (3 * 40, 7 * 40)
+    assert sorted(p.stem for p in tmp_path.glob("*.json")) == sorted(p.stem for p in tmp_path.glob("*.png")) == sorted(SHEETS)
+
+
+def test_shrinking_loses_nothing_or_half_a_step(tmp_path):
+    from PIL import Image
+
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    for step in (1, 4):
+        path = tmp_path / f"{step}.png"
+        Image.fromarray(picture).save(path)
+        after = np.asarray(Image.open(figure_faces.shrink(path, step))).astype(int)
+        assert np.abs(after - picture).max() == step // 2
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_committed_sheets_are_small_and_described(name):
+    card = json.loads((paths.FIGURES / f"{name}.json").read_text())
+    assert (paths.FIGURES / f"{name}.png").stat().st_size < 400_000
+    assert len(card["alt"]) > 60 and card["synthetic"] and card["speakers"] and card["command"] == figure_faces.COMMAND
