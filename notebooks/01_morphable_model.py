@@ -20,7 +20,7 @@ from paperlib.face3d.face_renderer import landmarks2d, render
 from paperlib.face3d.illumination import AMBIENT, BAND0
 from paperlib.face3d.landmarks import INNER_PAIRS, lip_opening
 from paperlib.face3d.morphable_model import PARTS, MorphableModel, default_model
-from paperlib.notebook import PALETTE, check, explore, setup, show_source, show_strip
+from paperlib.notebook import PALETTE, check, explore, setup, show_figure, show_source, show_strip
 
 profile = setup(PROFILE, SEED)
 model = default_model()
@@ -106,13 +106,24 @@ def picture(coeffs, size=128, albedo=None):
     return render(model, coeffs, size, albedo=albedo, background=back, supersample=2).image[0].permute(1, 2, 0).numpy()
 
 
-with torch.no_grad():
-    people = [picture(row(torch.randn(1, 80, generator=g) * 0.8, None, torch.randn(1, 80, generator=g) * 0.9)) for _ in range(7)]
-show_strip([picture(row()), *people], titles=["mean", *["random"] * 7], suptitle="The mean face, and random identities and skins")
+show_figure("identities", width=800, quality=75)
 
 # %% [markdown]
-# *Picture: the mean face and seven random people. The random ones are draws of $\alpha$ and $\delta$ from a normal distribution; no
-# such person exists.*
+# *Picture: 21 speakers of this book's corpus, women and men by turns, in three rows. They differ in the shape of the head, in skin, eyes, hair
+# and brows. Each is a draw of $\alpha$ and $\delta$ from a normal distribution; no such person exists.*
+#
+# Nobody was picked: they are the first of the test set. One thing is not left to chance. A normal draw seldom looks like a woman or a
+# man, it looks like something in between. So the model also keeps, as `sex_axes`, the way from an average woman to an average man, one vector for
+# $\alpha$ and one for $\delta$; a speaker is drawn freely across it and placed along it by the sex of the voice.
+
+# %%
+shape_axis, skin_axis = model.sex_axes
+places = {"average woman": -0.5, "mean": 0.0, "average man": 0.5}
+show_strip([picture(row(k * shape_axis, None, k * skin_axis)) for k in places.values()], titles=list(places), scale=1.2)
+print(f"the way from her to him: {shape_axis.norm():.1f} standard deviations of shape, {skin_axis.norm():.1f} of skin")
+
+# %% [markdown]
+# *Picture: three heads. From left to right neck and jaw widen, the brows grow heavy, and the lips thin out and lose their red.*
 #
 # ## The bases, direction by direction
 # Columns of a basis are ordered by how much of the training heads' variation they carry. They are scaled, so that a coefficient of 1 is
@@ -122,7 +133,7 @@ show_strip([picture(row()), *people], titles=["mean", *["random"] * 7], suptitle
 GROUPS = {"id_coeff": 80, "exp_coeff": 64, "tex_coeff": 80}
 
 
-def plus_and_minus(name, amount, first=4, size=96):
+def plus_and_minus(name, amount, first=3, size=96):
     """Columns 0..first-1 of a basis at -amount and +amount standard deviations."""
     rows = [row(**{name: one(GROUPS[name], k, s * amount)}) for k in range(first) for s in (-1, 1)]
     titles = [f"{k}: {s}{amount:g} sd" for k in range(first) for s in "-+"]
@@ -134,11 +145,22 @@ plus_and_minus("exp_coeff", 2.0)
 plus_and_minus("tex_coeff", 2.0)
 
 # %% [markdown]
-# *Picture: three rows of eight heads. First row, identity at 3 deviations: length and width of the head, fullness, the place of the eyes.
-# Second row, expression: direction 0 is mostly the jaw, its other sign pushes the lips up against the nose; 1 pulls the mouth sideways, 2
-# purses it. Third row, texture: skin tone first, then hair, beard shade and redness.*
+# *Picture: three rows of six heads. First row, identity at 3 deviations: 0 runs from a broad neck and jaw to a narrow face under full hair, 1
+# and 2 make the face long or wide. Second row, expression: 0 opens the jaw, its other sign pushes the lips up against the nose; 1 pulls the
+# mouth sideways, 2 purses it. Third row, texture: 0 is the tone of the skin; 1 and 2 change brows, lips and hair.*
 #
-# Columns have no natural sign: a jaw that "opens" at $-2$ opens at $+2$ in another build of the same model.
+# Names for directions are easily wrong, so let us ask the numbers. The cosine of two vectors says how much they point the same way.
+
+# %%
+cosine = torch.nn.functional.normalize(model.action_coeff, dim=1)  # (actions, 64): direction k is unit vector k
+for k in range(3):
+    best = cosine[:, k].abs().topk(3).indices.tolist()
+    print(f"expression {k} is most like", ", ".join(f"{model.action_names[b]} ({cosine[b, k]:+.2f})" for b in best))
+along = (shape_axis[:3] / shape_axis.norm()).square()
+print("share of the way from woman to man:", ", ".join(f"identity {k} {share:.0%}" for k, share in enumerate(along)))
+
+# %% [markdown]
+# Columns have no natural sign: a jaw that opens towards minus opens towards plus in another build of the same model.
 #
 # One column is never one muscle and never one feature. Principal components are directions of common change, mixed together.
 #
@@ -181,7 +203,7 @@ check("exercise 1", answer1, int((explained["identity"] < 0.9).sum()) + 1)
 def face(identity, id_value, expression, exp_value, turn):
     """Two pictures: the face with one identity and one expression coefficient set, from the front and turned."""
     both = {"id_coeff": one(80, identity, id_value), "exp_coeff": one(64, expression, exp_value)}
-    show_strip([picture(row(**both)), picture(row(**both, turn=turn))], titles=["front", "turned"], scale=1.8)
+    show_strip([picture(row(**both)), picture(row(**both, turn=turn))], titles=["front", "turned"], scale=1.35)
 
 
 explore(face, identity=(0, 79, 0), id_value=(-4.0, 4.0, 2.0), expression=(0, 63, 0), exp_value=(-4.0, 4.0, -1.5), turn=(-0.8, 0.8, 0.5))
@@ -189,19 +211,54 @@ explore(face, identity=(0, 79, 0), id_value=(-4.0, 4.0, 2.0), expression=(0, 63,
 # %% [markdown]
 # *Picture: one head from the front and turned. Sliders choose the direction and its amount.*
 #
+# Directions make poor handles. The next sliders are better ones: places along `sex_axes` and along the darkest direction of skin for who it is, and
+# for what it does named actions, which the next section explains.
+
+
+# %%
+def person(man, skin, jaw, smile, brows, gaze, turn):
+    """One head. man: from woman to man. skin: pale to dark. brows: down to up. gaze: to the picture's left or right."""
+    eyes = ("eyeLookInRight", "eyeLookOutLeft") if gaze > 0 else ("eyeLookInLeft", "eyeLookOutRight")
+    lifted = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight") if brows > 0 else ("browDownLeft", "browDownRight")
+    weights = dict.fromkeys(eyes, abs(gaze)) | dict.fromkeys(lifted, abs(brows))
+    weights |= {"jawOpen": jaw, "mouthSmileLeft": smile, "mouthSmileRight": smile}
+    tone = -skin * model.tex_basis[..., 0].mean().sign()  # the sign of a direction is an accident
+    coeffs = row(man * shape_axis, model.actions_to_exp(weights), man * skin_axis + one(80, 0, tone), turn)
+    show_strip([picture(coeffs, 160)], scale=1.7)
+
+
+explore(
+    person, man=(-1.5, 1.5, -0.6), skin=(-2.0, 2.0, 0.5), jaw=(0.0, 1.0, 0.15), smile=(0.0, 1.0, 0.6), brows=(-1.0, 1.0, 0.6),
+    gaze=(-1.0, 1.0, 0.8), turn=(-0.8, 0.8, -0.25),
+)  # fmt: skip
+
+# %% [markdown]
+# *Picture: a woman with lifted brows who smiles and looks out of the corners of her eyes. Sliders change who she is and what she does.*
+#
 # ## Actions: directions with names
 # Animators think in actions: open the jaw, pucker the lips. The model stores, for each of its named actions, the $\beta$ that performs it.
 # The span of all actions lies inside the 64 directions, so actions are a second way to write the same $\beta$.
 
 # %%
-NAMED = ["jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthStretchLeft", "mouthPressLeft", "browInnerUp", "eyeBlinkLeft"]
+NAMED = ["jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft"]
 print(
     f"{len(model.action_names)} actions, {model.action_coeff.shape[1]} directions, rank {int(torch.linalg.matrix_rank(model.action_coeff))}"
 )
 show_strip([picture(row(exp_coeff=model.actions_to_exp({name: 1.0}))) for name in NAMED], titles=NAMED)
 
 # %% [markdown]
-# *Picture: eight heads, each doing one action in full. Actions named "Left" move the person's own left side, the picture's right.*
+# *Picture: six heads, each doing one action in full. Actions named "Left" move the person's own left side, the picture's right.*
+#
+# Speech asks for several actions at once. Sounds that look alike share a **viseme**; notebook 04 turns a sentence into a row of them. Here is
+# one face that holds sixteen of them still, and eight things that faces do besides:
+
+# %%
+show_figure("expressions", width=780, quality=72)
+
+# %% [markdown]
+# *Picture: one face 24 times, each with a name. First row: rest and consonants. PP shuts the lips, FF tucks the lower one under the teeth, SH and
+# RR push the lips forward. Second row: vowels, AA, AE and AO with a lowered jaw, IY with wide lips, OW and UW with a small round opening.
+# Third row: smile, laugh, frown, anger, surprise, blink, gaze aside and up.*
 #
 # ## Where does a coefficient act?
 # A displacement map paints every vertex with the distance it travels. It answers what a number cannot: *which part of the face does
@@ -219,7 +276,7 @@ def displacement_maps(cases, size=144):
     """One head per case, coloured by the travel of its vertices, on one scale."""
     maps = {name: travel(row(), after) for name, after in cases.items()}
     top = max(float(m.max()) for m in maps.values())
-    fig, axes = plt.subplots(1, len(cases), figsize=(2.0 * len(cases) + 0.8, 2.3))
+    fig, axes = plt.subplots(1, len(cases), figsize=(1.6 * len(cases) + 0.8, 1.9))
     for ax, (name, after) in zip(axes, cases.items(), strict=True):
         colours = torch.from_numpy(plt.get_cmap("cividis")(maps[name].numpy() / top)[:, :3]).float()
         groups = split(after)
@@ -234,13 +291,12 @@ def displacement_maps(cases, size=144):
 displacement_maps({
     "jawOpen 0.5": row(exp_coeff=model.actions_to_exp({"jawOpen": 0.5})),
     "mouthPucker 1": row(exp_coeff=model.actions_to_exp({"mouthPucker": 1.0})),
-    "expression 1: +2 sd": row(exp_coeff=one(64, 1, 2.0)),
     "identity 0: +2 sd": row(id_coeff=one(80, 0, 2.0)),
 })  # fmt: skip
 
 # %% [markdown]
-# *Picture: four heads, dark where nothing moves and bright where vertices travel far. The jaw action lights up the chin and fades towards the
-# ears; the pucker stays around the lips; the identity direction moves the whole outline of the head.*
+# *Picture: three heads, dark where nothing moves and bright where vertices travel far. The jaw action lights up the chin and fades towards the
+# ears; the pucker stays around the lips; the identity direction moves neck, shoulders and the outline of the head.*
 #
 # **Check.** An action of the mouth must leave the forehead alone: the brows travel less than a hundredth of the chin's way.
 
@@ -250,26 +306,26 @@ print("brows over chin below 1 %:", bool(way[17:27].max() < 0.01 * way[8]))
 
 # %% [markdown]
 # ## The 68 points
-# Detectors do not see 5,000 vertices. They see 68 landmarks: the jaw line, brows, nose, eyes and lips, in the order of the iBUG 300-W data
+# Detectors do not see thousands of vertices. They see 68 landmarks: the jaw line, brows, nose, eyes and lips, in the order of the iBUG 300-W data
 # set. The model marks 68 of its vertices as these points. They tie pictures to the mesh: for the loss on projected landmarks
 # in notebook 05, for the fit of notebook 03, for the landmark distance of every table.
 
 # %%
 PARTS_68 = {"jaw": (0, 17), "brows": (17, 27), "nose": (27, 36), "eyes": (36, 48), "lips": (48, 68)}
 smile = model.actions_to_exp({"jawOpen": 0.5, "mouthSmileLeft": 0.5, "mouthSmileRight": 0.5})
-fig, axes = plt.subplots(1, 3, figsize=(7.8, 2.7))
-for ax, (name, coeffs) in zip(axes, {"rest": row(), "smile, jaw open": row(exp_coeff=smile), "turned": row(turn=0.6)}.items(), strict=True):
+fig, axes = plt.subplots(1, 2, figsize=(4.8, 2.3))
+for ax, (name, coeffs) in zip(axes, {"smile, jaw open": row(exp_coeff=smile), "turned": row(turn=0.6)}.items(), strict=True):
     points = landmarks2d(model, coeffs, 192)[0]
     ax.imshow(picture(coeffs, 192), extent=(0, 192, 192, 0))
     for (part, (a, b)), colour, marker in zip(PARTS_68.items(), PALETTE, "osD^v", strict=False):
         ax.plot(*points[a:b].T, marker, color=colour, markersize=3, label=part, markeredgecolor="white", markeredgewidth=0.3)
     ax.set_title(name)
     ax.axis("off")
-axes[0].legend(loc="upper left", bbox_to_anchor=(-0.45, 1.0), markerscale=2)
+axes[0].legend(loc="upper left", bbox_to_anchor=(-0.52, 1.0), markerscale=2)
 plt.show()
 
 # %% [markdown]
-# *Picture: three heads with 68 markers, a different shape for each group: circles on the jaw, squares on the brows, diamonds on the nose,
+# *Picture: two heads with 68 markers, a different shape for each group: circles on the jaw, squares on the brows, diamonds on the nose,
 # triangles on eyes and lips. On the turned head the far jaw points lie on skin that the camera barely sees: the outline that a detector
 # follows is somewhere else.*
 #
@@ -296,7 +352,7 @@ plt.show()
 
 # %% [markdown]
 # *Picture: four lines of lip opening against the weight of an action. The jaw's line is by far the steepest. Lines bend near zero, because a
-# distance has no sign: the inner lips of the closed mouth lie one behind the other, about two millimetres apart.*
+# distance has no sign: the inner lips of the closed mouth lie one behind the other, two or three millimetres apart.*
 #
 # ## Exercise 2: the smallest expression that opens the lips 8 mm
 # Take the *vertical* gap instead of the distance: the mean over the three facing pairs of inner lip points of the upper point's height
@@ -340,13 +396,13 @@ check("exercise 2, norm", answer2.norm(), smallest, tol=1e-6)
 jaw = model.actions_to_exp({"jawOpen": 1.0})[0].double()
 jaw = jaw * (8 - g0) / (w @ jaw)
 least = torch.linalg.pinv(w[None])[:, 0] * (8 - g0)
-cases = {"at rest": torch.zeros(64), f"smallest, norm {least.norm():.2f}": least, f"jawOpen, norm {jaw.norm():.2f}": jaw}
-show_strip([picture(row(exp_coeff=b.float()), 144) for b in cases.values()], titles=list(cases), scale=1.8)
+cases = {f"smallest, norm {least.norm():.2f}": least, f"jawOpen, norm {jaw.norm():.2f}": jaw}
+show_strip([picture(row(exp_coeff=b.float()), 144) for b in cases.values()], titles=list(cases), scale=1.5)
 print("both open 8 mm:", all(abs(float(gap(b)) - 8) < 1e-6 for b in (least, jaw)))
 print("the smallest has the smaller norm:", bool(least.norm() < jaw.norm()))
 
 # %% [markdown]
-# *Picture: a closed mouth and two opened by the same 8 mm. The smallest expression shares the work between jaw and lips; the jaw alone needs
+# *Picture: two mouths opened by the same 8 mm. The smallest expression shares the work between jaw and lips; the jaw alone needs
 # a larger norm.* A network trained with a penalty on $\beta$ leans the same way: it prefers the cheap expression to the anatomical one.
 #
 # ## Exercise 3: can an identity pretend to speak?
@@ -380,17 +436,16 @@ fits = [torch.linalg.solve(gram + ridge * torch.eye(80), moment) for ridge in ri
 kept = next(a for a in fits if a.abs().max() <= 2.5)
 share = 1 - (identities @ kept - displacement).square().sum() / displacement.square().sum()
 cases = {
-    "mean": row(),
     "jaw open": row(exp_coeff=model.actions_to_exp({"jawOpen": 1.0})),
     f"any identity: {imitated:.0%}": row(id_coeff=fits[0].float()),
     f"within 2.5 sd: {share:.0%}": row(id_coeff=kept.float()),
 }
-show_strip([picture(c, 144) for c in cases.values()], titles=list(cases), scale=1.8)
-print("the prior costs most of the imitation:", bool(share < 0.7 * imitated))
+show_strip([picture(c, 128) for c in cases.values()], titles=list(cases), scale=1.4)
+print("the prior costs more than a fifth of the imitation:", bool(share < 0.8 * imitated))
 
 # %% [markdown]
-# *Picture: the mean face, the open jaw, the identity that imitates it best (monstrous lips, no person), and the best one within 2.5 deviations
-# (a longer chin).* The prior is what tells a long chin from a lowered jaw, and it only tells what is *likely*. Notebook 03 meets this again,
+# *Picture: the open jaw, the identity that imitates it best (monstrous lips, no person), and the best one within 2.5 deviations
+# (a longer chin and full lips).* The prior is what tells a long chin from a lowered jaw, and it only tells what is *likely*. Notebook 03 meets this again,
 # with 68 points in a picture instead of thousands of vertices in space, and there the ambiguity is far larger.
 #
 # ## What can go wrong
@@ -398,6 +453,7 @@ print("the prior costs most of the imitation:", bool(share < 0.7 * imitated))
 #   expression distance" is meaningful only together with its basis; notebook 09 gives it in millimetres.
 # - **The prior is not a fence.** Equation (1) happily returns a face with a coefficient of 20. Whoever predicts $\beta$ must keep it sane.
 # - **Straight lines.** A real jaw turns around a hinge. A linear model moves the chin on a straight line, so wide openings come out slightly wrong.
-# - **No wrinkles, no tongue tips, no wet lips.** What is not in the basis cannot be in $S$. The renderer of notebooks 06 and 07 exists to add it.
+# - **No wrinkles, no wet lips, a tongue that only goes out and in.** What is not in the basis cannot be in $S$. The renderer of notebooks 06 and
+#   07 exists to add it.
 #
 # **What is written**: nothing; this notebook only reads the shipped model. **Next**: 02, the camera, the light and the picture.

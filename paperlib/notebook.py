@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import inspect
+import io
+import json
 import os
 import textwrap
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 
 from paperlib.config import Profile, load_profile
+from paperlib.errors import InputError
 from paperlib.seeding import seed_everything
 
 # Okabe and Ito's palette: told apart by readers of every kind of colour vision
@@ -229,6 +232,25 @@ def _picture(frame: Any) -> np.ndarray:
     if picture.ndim == 3 and picture.shape[-1] == 1:
         picture = picture[..., 0]
     return np.clip(picture, 0, 1) if np.issubdtype(picture.dtype, np.floating) and picture.ndim == 3 else picture
+
+
+def show_figure(name: str, width: int = 900, quality: int = 80) -> None:
+    """Show figures/<name>.png as a JPEG of at most `width` pixels, which keeps the notebook small; alt text from the card beside it."""
+    from IPython.display import Image, display
+    from PIL import Image as pictures
+
+    from paperlib import paths
+
+    path = paths.FIGURES / f"{name}.png"
+    if not (path.exists() and path.with_suffix(".json").exists()):
+        raise InputError(f"{path}: no such figure, or no card beside it; the repository has both")
+    card = json.loads(path.with_suffix(".json").read_text())
+    with pictures.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((width, width), pictures.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=quality, optimize=True)
+    display(Image(out.getvalue(), format="jpeg", alt=card["alt"]))
 
 
 def show_video(path: str | Path, width: int = 288, caption: str = "") -> None:

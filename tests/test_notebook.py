@@ -146,3 +146,15 @@ def test_video_and_sound_print_one_line_headless_and_embed_otherwise(tmp_path, m
     clip.write_bytes(b"0" * 2_100_000)
     with pytest.raises(ValueError, match="too large to embed"):
         notebook.show_video(clip)
+
+
+def test_show_figure_is_a_small_described_jpeg(shown):
+    notebook.show_figure("identities", width=300)
+    picture = shown[0]
+    assert picture.data[:2] == b"\xff\xd8" and len(picture.data) < 30_000
+    assert "women and men" in picture._repr_mimebundle_()[1]["image/jpeg"]["alt"]
+
+
+def test_show_figure_names_what_is_missing():
+    with pytest.raises(InputError, match="unheard_of.png"):
+        notebook.show_figure("unheard_of")
