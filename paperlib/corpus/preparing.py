@@ -109,19 +109,24 @@ def spread(work: Callable, items: Iterable, how: How, total: int, label: str) ->
     from tqdm import tqdm
 
     with contextlib.ExitStack() as stack:
+        client = stack.enter_context(_dask(how)) if how.backend == "dask" else None
         if how.backend == "serial":
             results = map(work, items)
+        elif client and sum(client.ncores().values()) == 1:  # joblib would run the units of a one-core cluster in this process
+            results = (client.submit(work, item, pure=False).result() for item in items)
         else:
             from joblib import Parallel, delayed, parallel_config
 
-            stack.enter_context(_dask(how) if how.backend == "dask" else parallel_config(backend="loky", inner_max_num_threads=1))
+            if not client:
+                stack.enter_context(parallel_config(backend="loky", inner_max_num_threads=1))
             n_jobs = -1 if how.backend == "dask" else how.jobs  # on Dask: whatever the cluster has
             results = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(delayed(work)(item) for item in items)
         yield from tqdm(results, total=total, desc=label, unit="file", disable=not how.progress)
 
 
 @contextlib.contextmanager
-def _dask(how: How) -> Iterator[None]:
+def _dask(how: How) -> Iterator:
+    """A client of the cluster, with joblib's Dask backend on; a local cluster is waited for until all its workers are there."""
     try:
         from dask.distributed import Client, LocalCluster
     except ImportError:
@@ -137,9 +142,9 @@ def _dask(how: How) -> Iterator[None]:
         else:
             cluster = LocalCluster(n_workers=how.jobs, threads_per_worker=1, dashboard_address=None, memory_limit=0)
             client = stack.enter_context(Client(stack.enter_context(cluster)))
-        client.wait_for_workers(1, timeout=300)
+        client.wait_for_workers(1 if how.scheduler else how.jobs, timeout=300)
         stack.enter_context(parallel_config(backend="dask", wait_for_workers_timeout=300))
-        yield
+        yield client
 
 
 def hashes(files: list[Path], how: How) -> dict[Path, str]:
