@@ -120,7 +120,7 @@ def tinted(coeffs, colour):
 
 def scrub(frame):
     """Frame, truth, fit and their mixture with landmarks, and the error of every coefficient."""
-    fig = plt.figure(figsize=(7.2, 3.5))
+    fig = plt.figure(figsize=(6.4, 3.3))
     top, bottom = fig.subfigures(2, 1, height_ratios=(3, 2))
     axes = top.subplots(1, 4)
     true, found = tinted(truth[frame], (0.95, 0.6, 0.2)), tinted(fit[frame], (0.35, 0.6, 0.95))
@@ -164,7 +164,7 @@ guess = fitting.from_pictures(regressor, clip.frames)
 chosen = len(clip) // 2
 named = {"truth": truth, "mean face, pose only": start, "network": guess, "fit": fit}
 busts = [tinted(c[chosen], (0.8, 0.8, 0.8)) for c in named.values()]
-show_strip([clip.frames[chosen], *busts], ["frame", *named], scale=1.7)
+show_strip([clip.frames[chosen], *busts], ["frame", *named], scale=1.4)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6))
 chin_opening = {name: (landmarks := face_renderer.landmarks2d(model, c, size))[:, 66, 1] - landmarks[:, 62, 1] for name, c in named.items()}
 for name, style in zip(named, ("-", ":", "-.", "--"), strict=True):
@@ -273,7 +273,7 @@ def lit_ball(coeffs, albedo=0.7):
 
 
 panels = [clip.frames[chosen], drawn, i3d[0], i3d[1], lit_ball(truth[chosen]), lit_ball(painted[chosen])]
-show_strip(panels, ["frame", "fit drawn over it", "true I_3D", "fitted I_3D", "true light", "fitted light"], scale=1.6)
+show_strip(panels, ["frame", "fit drawn over it", "true I_3D", "fitted I_3D", "true light", "fitted light"], scale=1.4)
 
 # %% [markdown]
 # *Picture: the frame; the fitted face drawn over it, hard to tell from it; the 3D rendering from true and from fitted numbers, alike; a ball in
@@ -374,7 +374,7 @@ flat[:, SH.start : SH.stop : 9] = 1 / illumination.BAND0 - illumination.AMBIENT
 white = torch.ones(3)
 shown = face_renderer.render(model, torch.cat([pair, sideways]), 144, background=white, supersample=2).image
 where = face_renderer.render(model, flat, 144, albedo=heat, background=white, supersample=2).image
-show_strip([*shown, *where], ["one", "other", "one, turned", "other, turned", "where they differ"], scale=1.8)
+show_strip([*shown, *where], ["one", "other", "one, turned", "other, turned", "where they differ"], scale=1.5)
 
 # %% [markdown]
 # *Picture: two faces with identical landmarks from the front, then turned, where their profiles part; last, where the skin differs, bright for
@@ -539,7 +539,7 @@ mistakes = {
 half_lmk = face_renderer.landmarks2d(model, with_exp(true_rows, 0.5 * true_rows[:, EXP]), size)
 table = np.array([score(pred, half_lmk if lmk is None else lmk) for pred, lmk in mistakes.values()])
 widest = int(target_lmk[:, 66, 1].sub(target_lmk[:, 62, 1]).argmax())
-show_strip([target[widest], *(pred[widest] for pred, _ in mistakes.values())], ["truth", *mistakes], columns=8, scale=1.25)
+show_strip([target[widest], *(pred[widest] for pred, _ in mistakes.values())], ["truth", *mistakes], columns=8, scale=1.15)
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 2.6), sharey=True)
 for ax, column, name, colour in zip(axes, (0, 1, 3), ("LMD (px)", "SSIM, whole frame", "mouth skill"), PALETTE, strict=False):
     ax.barh(list(mistakes), table[:, column], color=colour)
@@ -617,7 +617,7 @@ astronaut = fitting.fit_appearance(model, fitting.fit_landmarks(model, points, 1
 overlay = face_renderer.render(
     model, astronaut, 192, triangles=model.reconstruction_triangles, background=crop / np.float32(255), supersample=2
 ).image[0]
-fig, axes = plt.subplots(1, 4, figsize=(8.4, 2.3))
+fig, axes = plt.subplots(1, 4, figsize=(7.0, 2.0))
 axes[0].imshow(crop, extent=(0, 192, 192, 0))
 axes[0].plot(*points[0].T, "+", color=PALETTE[6], markersize=4)
 axes[0].plot(*face_renderer.landmarks2d(model, astronaut, 192)[0].T, ".", color=PALETTE[5], markersize=3)
@@ -647,7 +647,7 @@ def speak(jawOpen, mouthPucker, smile):
     rows = torch.cat([with_exp(astronaut, exp), with_exp(astronaut, exp)])
     part = face_renderer.render(model, rows[:1], 192, triangles=model.reconstruction_triangles)
     whole = face_renderer.render(model, rows[1:], 192, background=crop / np.float32(255))
-    show_strip([crop, part.image[0], whole.image[0]], ["photograph", "I_3D", "drawn over it"], scale=1.7)
+    show_strip([crop, part.image[0], whole.image[0]], ["photograph", "I_3D", "drawn over it"], scale=1.4)
 
 
 explore(speak, jawOpen=(0.0, 1.0, 0.3), mouthPucker=(0.0, 1.0, 0.0), smile=(0.0, 1.0, 0.2))

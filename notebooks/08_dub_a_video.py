@@ -93,7 +93,7 @@ shown = {"source": video.read_video(video_in).frames}
 shown |= {"dubbed": video.read_video(folder / "08_dub.mp4").frames, "adapted": video.read_video(folder / "08_dub_adapted.mp4").frames}
 shown |= {"truth": b.frames} if embedded else {}
 moments = np.linspace(4, min(map(len, shown.values())) - 5, 6).round().astype(int)
-fig, axes = plt.subplots(len(shown), len(moments), figsize=(4.7, 0.84 * len(shown)))
+fig, axes = plt.subplots(len(shown), len(moments), figsize=(4.4, 0.79 * len(shown)))
 for line, (name, frames) in zip(axes, shown.items(), strict=True):
     for ax, t in zip(line, moments, strict=True):
         ax.imshow(frames[t])
@@ -306,7 +306,7 @@ def matrix_frame(frame):
     """The lower faces of the nine dubs and the three sources at one frame."""
     i = int(np.abs(looked_at - frame).argmin())
     box = mouth[looked_at[i]]
-    fig, axes = plt.subplots(3, 4, figsize=(4.3, 3.4))
+    fig, axes = plt.subplots(3, 4, figsize=(4.1, 3.2))
     for line, s in zip(axes, sources, strict=True):
         pictures = {"the source": sources[s].frames[looked_at[i]]} | {w: matrix[s, w][i] for w in waves}
         for ax, (title, picture) in zip(line, pictures.items(), strict=True):

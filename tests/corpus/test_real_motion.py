@@ -122,4 +122,4 @@ def test_a_recorded_mouth_is_retargeted_with_its_opening(tmp_path):
         assert take.name == name
         gap = real_motion.lip_gap(take.exp)
         assert np.corrcoef(gap, measured[number])[0, 1] > 0.9
-        assert 6.0 < gap.max() < 25.0 and (gap < 1.0).mean() > 0.1
+        assert 6.0 < gap.max() < 25.0 and np.quantile(gap, 0.05) < 1.0  # mm: the lips meet, where dlib sees their rims 2 mm apart

@@ -4,10 +4,10 @@ import torch
 from toy import toy_coeffs, toy_model
 
 from paperlib.config import RegressorConfig
-from paperlib.evaluation.fitting import rotation_between
 from paperlib.face3d import face_renderer as fr
 from paperlib.face3d import initial
 from paperlib.face3d.coefficients import ANGLES, TEX, TRANS
+from paperlib.metrics.coefficients import rotation_between
 from paperlib.models.regressor import FaceRegressor
 
 
