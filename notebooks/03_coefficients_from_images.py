@@ -60,7 +60,7 @@ clip = corpus.load(next(c for c in tests if c.speaker == 10_004 and c.test_set =
 size, truth = clip.frames.shape[1], torch.from_numpy(clip.coeffs)
 print(f"{clip.id.name}: {len(clip)} frames of {size} x {size}, {truth.shape[1]} true coefficients each")
 print("the sentence:", clip.sentence)
-show_strip(clip.frames[:: len(clip) // 5][:5], suptitle="an unseen speaker")
+show_strip(clip.frames[:: len(clip) // 5][:5], suptitle="an unseen speaker", scale=1.0)
 
 # %% [markdown]
 # *Picture: five frames of a synthetic speaker whose head turns during the sentence.*
@@ -273,7 +273,7 @@ def lit_ball(coeffs, albedo=0.7):
 
 
 panels = [clip.frames[chosen], drawn, i3d[0], i3d[1], lit_ball(truth[chosen]), lit_ball(painted[chosen])]
-show_strip(panels, ["frame", "fit drawn over it", "true I_3D", "fitted I_3D", "true light", "fitted light"], scale=1.4)
+show_strip(panels, ["frame", "fit drawn over it", "true I_3D", "fitted I_3D", "true light", "fitted light"], scale=1.2)
 
 # %% [markdown]
 # *Picture: the frame; the fitted face drawn over it, hard to tell from it; the 3D rendering from true and from fitted numbers, alike; a ball in
@@ -374,7 +374,7 @@ flat[:, SH.start : SH.stop : 9] = 1 / illumination.BAND0 - illumination.AMBIENT
 white = torch.ones(3)
 shown = face_renderer.render(model, torch.cat([pair, sideways]), 144, background=white, supersample=2).image
 where = face_renderer.render(model, flat, 144, albedo=heat, background=white, supersample=2).image
-show_strip([*shown, *where], ["one", "other", "one, turned", "other, turned", "where they differ"], scale=1.5)
+show_strip([*shown, *where], ["one", "other", "one, turned", "other, turned", "where they differ"], scale=1.35)
 
 # %% [markdown]
 # *Picture: two faces with identical landmarks from the front, then turned, where their profiles part; last, where the skin differs, bright for
@@ -539,7 +539,7 @@ mistakes = {
 half_lmk = face_renderer.landmarks2d(model, with_exp(true_rows, 0.5 * true_rows[:, EXP]), size)
 table = np.array([score(pred, half_lmk if lmk is None else lmk) for pred, lmk in mistakes.values()])
 widest = int(target_lmk[:, 66, 1].sub(target_lmk[:, 62, 1]).argmax())
-show_strip([target[widest], *(pred[widest] for pred, _ in mistakes.values())], ["truth", *mistakes], columns=8, scale=1.15)
+show_strip([target[widest], *(pred[widest] for pred, _ in mistakes.values())], ["truth", *mistakes], columns=8, scale=1.0)
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 2.6), sharey=True)
 for ax, column, name, colour in zip(axes, (0, 1, 3), ("LMD (px)", "SSIM, whole frame", "mouth skill"), PALETTE, strict=False):
     ax.barh(list(mistakes), table[:, column], color=colour)
