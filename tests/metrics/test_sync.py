@@ -66,7 +66,7 @@ def test_padding_artefact_measured_on_random_features_agrees_with_the_closed_for
     rows = padding_artefact((12, 24, 59, 145), common=common, repeats=6)
     assert [row["windows"] for row in rows] == [12, 24, 59, 145] and rows[1]["seconds"] == 1.16  # 29 frames
     for row in rows:
-        assert row["measured"] == pytest.approx(row["closed_form"], rel=0.04, abs=0.02)
+        assert row["measured"] == pytest.approx(row["closed_form"], rel=0.04, abs=0.03)
         assert row["sd"] < 0.06
         assert (row["edge"], row["in_sync"]) == ((1.0, 0.0) if common < 0.5 else (0.0, pytest.approx(1.0, abs=0.35)))
     assert np.isnan(rows[0]["masked"]) and all(row["masked"] < 0.35 * row["measured"] for row in rows[1:3])
