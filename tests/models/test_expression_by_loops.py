@@ -136,7 +136,7 @@ def test_image_encoder_of_4(size):
 
 
 def test_whole_network_of_10_and_its_lstm_with_two_lengths():
-    """Each clip of a padded batch equals the loops on that clip alone: windows (5), Bi-LSTM (8) and read-out (9) end where the clip ends."""
+    """Each clip of a padded batch equals the loops on that clip alone: (5), (8) and (9) end where the clip ends."""
     net = build()
     g = torch.Generator().manual_seed(3)
     mfcc = torch.randn(2, 5, 13, 28, generator=g, dtype=torch.double)

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from paperlib import paths
+from paperlib import paths, weights
 from paperlib.errors import InputError
 from paperlib.media.mfcc_conventions import psf_mfcc
 from paperlib.metrics.sync import official_sync
@@ -141,6 +141,15 @@ def test_without_the_users_file_nothing_is_scored(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     with pytest.raises(InputError, match="syncnet_v2.*are missing; get it from its authors"):
         official_sync(np.zeros((30, 224, 224, 3), np.uint8), np.zeros(30 * 640))
+
+
+def test_imported_once_it_is_found_without_a_path(tmp_path, monkeypatch, file, made, capsys):
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path / "weights")
+    (tmp_path / "wrong.model").write_bytes(b"not weights")
+    assert weights.main(["import", "syncnet_v2", str(tmp_path / "wrong.model")]) == 2
+    assert "not a readable state dict" in capsys.readouterr().err and not weights.available("syncnet_v2")
+    assert weights.main(["import", "syncnet_v2", str(file)]) == 0
+    assert torch.equal(official.load().netcnnlip[0].weight, made["netcnnlip.0.weight"])
 
 
 def test_windows_of_a_clip_are_the_authors(net):
