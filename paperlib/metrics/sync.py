@@ -48,9 +48,18 @@ def sync(lip_emb, audio_emb, vshift: int = VSHIFT) -> SyncReport:
         scores = sync_scores(lip_emb, audio_emb, vshift=vshift, masked=True)
         masked = (scores.lse_d, scores.lse_c, float(scores.offset))
     floor = no_information_confidence(classic.windows, classic.lip_norm, classic.unrelated, vshift)
-    return SyncReport(
-        classic.lse_d, classic.lse_c, classic.offset, *masked, floor, classic.windows, classic.lip_norm, classic.unrelated
-    )
+    return SyncReport(classic.lse_d, classic.lse_c, classic.offset, *masked, floor, classic.windows, classic.lip_norm, classic.unrelated)
+
+
+def official_sync(frames, wave, net=None, vshift: int = VSHIFT) -> SyncReport:
+    """`sync` by the official SyncNet, for those who have its weights: the number that published tables call Sync or LSE-C.
+
+    frames (n, H, W, 3) uint8 RGB face crops at 25 fps, wave (N,) float at 16 kHz; see `models.syncnet_official` for what the network is
+    fed. net: from `syncnet_official.load`; None loads the user's file, InputError says how to get it.
+    """
+    from paperlib.models import syncnet_official
+
+    return sync(*syncnet_official.features(net or syncnet_official.load(), frames, wave), vshift=vshift)
 
 
 def no_information_confidence(windows: int, norm: float, unrelated: float, vshift: int = VSHIFT) -> float:
@@ -62,6 +71,49 @@ def no_information_confidence(windows: int, norm: float, unrelated: float, vshif
     share = np.minimum(np.abs(np.arange(-vshift, vshift + 1)) / windows, 1.0)
     mdist = unrelated * (1 - share) + norm * share
     return float(np.median(mdist) - mdist.min())
+
+
+def unrelated_features(windows: int, norm: float, common: float, dims: int, generator) -> tuple:
+    """Lip and speech features (T, dims) that know nothing of each other: length `norm`, any two of them at cosine `common` on average."""
+    import torch
+    from torch.nn.functional import normalize
+
+    def draw(rows: int):
+        return normalize(torch.randn(rows, dims, generator=generator), dim=1)
+
+    shared = draw(1)
+    lip, speech = (norm * (common**0.5 * shared + (1 - common) ** 0.5 * draw(windows)) for _ in range(2))
+    return lip, speech
+
+
+def padding_artefact(
+    windows=(17, 24, 35, 45, 59, 95, 145, 245), norm: float = 7.0, common: float = 0.0, repeats: int = 12, dims: int = 1024, seed: int = 0
+) -> list[dict]:
+    """The confidence of features without information against a clip's length: a row for every number of windows T.
+
+    `measured` is the mean classic LSE-C over `repeats` draws of `unrelated_features`, `sd` its spread, `closed_form` what
+    `no_information_confidence` says, `masked` the mean masked LSE-C (nan where T <= 15: no masked value), `edge` the share of draws whose
+    offset is within two frames of the end of the lags, `in_sync` the share within one frame of 0. `seconds` is the clip, T + 5 frames;
+    T = 24 is an LRW clip.
+
+    norm: length of a feature; 7 and common = 0 put every two features 7 sqrt 2 apart, farther than the zeros of the padding are: the
+    offset flies to an end of the lags. common > 0.5 puts them nearer than the zeros: perfect sync, without any information.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for t in windows:
+        reports = [sync(*unrelated_features(t, norm, common, dims, generator)) for _ in range(repeats)]
+        classic = np.array([r.lse_c for r in reports])
+        rows.append({
+            "windows": t, "seconds": (t + FRAMES_PER_WINDOW) / 25, "measured": float(classic.mean()), "sd": float(classic.std(ddof=1)),
+            "closed_form": no_information_confidence(t, norm, norm * (2 - 2 * common) ** 0.5),
+            "masked": float(np.mean([r.lse_c_masked for r in reports])),
+            "edge": float(np.mean([abs(r.offset) >= VSHIFT - 2 for r in reports])),
+            "in_sync": float(np.mean([abs(r.offset) <= 1 for r in reports])),
+        })  # fmt: skip
+    return rows
 
 
 @dataclass(frozen=True)

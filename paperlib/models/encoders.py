@@ -67,9 +67,11 @@ class VisualCNN(nn.Module):
         return self.out(self.body(image - 0.5).flatten(1))
 
 
-def conv_bn(c_in: int, c_out: int, kernel: int = 3, stride: int | tuple[int, int] = 1, padding: int = 1) -> nn.Sequential:
-    """Convolution, BatchNorm, ReLU: Wav2Lip's basic block."""
-    return nn.Sequential(nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False), nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
+def conv_bn(
+    c_in: int, c_out: int, kernel: int = 3, stride: int | tuple[int, int] = 1, padding: int = 1, bias: bool = False
+) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU: Wav2Lip's basic block. Its own convolutions have a `bias`, which the BatchNorm behind makes idle."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=bias), nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
 
 
 class MelEncoder(nn.Module):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from paperlib.metrics.sync import no_information_confidence, opening_judge, sync
+from paperlib.metrics.sync import no_information_confidence, opening_judge, padding_artefact, sync, unrelated_features
 
 
 def _features(n, dim=256, seed=0, norm=7.0):
@@ -58,3 +58,24 @@ def test_opening_judge_says_when_nothing_moves_and_skips_missed_frames():
     gaps[10:20] = np.nan
     judged = opening_judge(gaps, truth)
     assert judged.r.value == pytest.approx(1.0) and judged.r.failed == 10 and judged.lag == 0
+
+
+@pytest.mark.parametrize("common", [0.0, 0.7])
+def test_padding_artefact_measured_on_random_features_agrees_with_the_closed_form(common):
+    """Confidence without information falls as 1/T; the closed form has no term for noise, which adds a little on long clips."""
+    rows = padding_artefact((12, 24, 59, 145), common=common, repeats=6)
+    assert [row["windows"] for row in rows] == [12, 24, 59, 145] and rows[1]["seconds"] == 1.16  # 29 frames
+    for row in rows:
+        assert row["measured"] == pytest.approx(row["closed_form"], rel=0.04, abs=0.03)
+        assert row["sd"] < 0.06
+        assert (row["edge"], row["in_sync"]) == ((1.0, 0.0) if common < 0.5 else (0.0, pytest.approx(1.0, abs=0.35)))
+    assert np.isnan(rows[0]["masked"]) and all(row["masked"] < 0.35 * row["measured"] for row in rows[1:3])
+    assert rows[1]["measured"] == pytest.approx(0.52 if common else 0.86, abs=0.03)  # T = 24, an LRW clip
+    product = [row["windows"] * row["closed_form"] for row in rows[2:]]
+    assert product[0] == pytest.approx(product[1], rel=1e-6)  # beyond 15 windows of padding the artefact is exactly proportional to 1/T
+
+
+def test_unrelated_features_have_the_stated_length_and_distance():
+    lip, speech = unrelated_features(200, 7.0, 0.7, 1024, torch.Generator().manual_seed(0))
+    assert lip.norm(dim=1).mean().item() == pytest.approx(7, abs=0.05)
+    assert torch.cdist(lip, speech).mean().item() == pytest.approx(7 * 0.6**0.5, abs=0.05)
