@@ -13,10 +13,10 @@ published numbers follow them:
 - a kind that it does not know (instance norm, sigmoid, dropout, LSTM) costs 0 and 0;
 - memory is every leaf's output times 4 bytes, over 2**20, in-place layers too; parameters are not in it.
 
-`count` differs in four points, each switched off by `literal=True`: every sample of a batch is counted (torchstat's MAdd and memory drop the
-batch, its FLOPs do not), a module called twice counts twice (the last call only), a module that returns a tuple is counted by the
-tuple's first tensor (torchstat stops there, so it cannot run an LSTM), parameters of modules that are not leaves are counted. Linear layers
-may have more than two axes (torchstat stops there too).
+`count` differs in five points, each switched off by `literal=True`: every sample of a batch is counted (torchstat's MAdd and memory
+drop the batch, its FLOPs do not); a module called twice counts twice (the last call only); a module that returns a tuple is counted
+by the tuple's first tensor (torchstat stops there, so it cannot run an LSTM); linear layers may have more than two axes (it stops
+there too); parameters of modules that are not leaves are counted.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def count(module: nn.Module, *inputs, literal: bool = False) -> Complexity:
     """Run `module(*inputs)` once in eval mode without gradients and count it. The module's mode is restored.
 
     On the meta device (`with torch.device("meta")`) nothing is computed, and the counts are the same. `literal`: as torchstat would
-    print it, with its four oddities; TypeError at a module that it cannot run.
+    print it, with its oddities; TypeError at a module that it cannot run.
 
     >>> c = count(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 4, 4))
     >>> c.params, c.flops, c.madd, c.memory
@@ -205,7 +205,7 @@ class _LiveBytes(TorchDispatchMode):
         self.known.discard(key)
         self.now -= size
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: D105
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for value in tensors_in(out):
             storage = value.untyped_storage()

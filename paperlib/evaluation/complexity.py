@@ -28,8 +28,8 @@ GRIDS = {  # settings whose every combination is counted, around `paper` and its
     "sfm": (
         {"sfm_base": tuple(range(48, 81, 4)), "sfm_extra": ((0, 0, 1, 1, 1, 1), (0, 1, 1, 1, 1, 1), (0, 0, 0, 1, 1, 1), (0, 0, 0, 0, 1, 1)),
          "sfm_kernels": ((7, 5, 5, 3, 3, 3), (7, 5, 3, 3, 3, 3), (3, 3, 3, 3, 3, 3))},
-        {"sfm_channels": ((*_FIRST, 256, *_LAST), (64, 96, 192, *_LAST), (48, 96, 192, *_LAST), (64, 128, 256, *_LAST), (64, 96, 256, 256, 1024),
-                          (64, 128, 128, 768, 768)),
+        {"sfm_channels": ((*_FIRST, 256, *_LAST), (64, 96, 192, *_LAST), (48, 96, 192, *_LAST), (64, 128, 256, *_LAST),
+                          (64, 96, 256, 256, 1024), (64, 128, 128, 768, 768)),
          "sfm_kernels": ((7, 5, 5, 3, 3), (7, 3, 3, 3, 3), (3, 3, 3, 3, 3)),
          "sfm_extra": ((0, 0, 1, 2, 2), (0, 0, 2, 2, 2), (0, 0, 1, 1, 3), (0, 0, 1, 1, 4), (0, 0, 1, 1, 1)),
          "sfm_up": ((64, 128, 384), (96, 96, 384), (128, 128, 192), (96, 128, 256), (48, 192, 192), (64, 128, 256))},
@@ -77,7 +77,7 @@ def _protocol(row: str, profile: config.Profile) -> str:
 
 
 def count_rows(profile: config.Profile, label: str) -> list[Row]:
-    """Our 16 cells (data `label`), their sums (`label, sum`), each over the printed one (`label / printed`), and FlopCounterMode's count."""
+    """Our 16 cells (data `label`), their sums (`label, sum`), each over the printed one (`label / printed`), FlopCounterMode's count."""
     table, found, rows = TABLES["table7"], counts(profile), []
     total = tuple(map(sum, zip(*(c.columns for c in found.values()), strict=True)))
     for row, values in {**{r: c.columns for r, c in found.items()}, "total": total}.items():
@@ -88,8 +88,8 @@ def count_rows(profile: config.Profile, label: str) -> list[Row]:
             share = value / table.value(row, metric)
             rows.append(Row("table7", row, metric, share, unit="ratio", data=f"{label} / printed", n=1, protocol=said))
     for row, c in found.items():
-        rows.append(Row("table7", row, "macs", c.macs / 1e9, unit=MEASURES["macs"], data=f"{label}, FlopCounterMode", n=1,
-                        protocol=f"{_protocol(row, profile)}; convolutions, transposed ones and products of matrices, half its flops"))  # fmt: skip
+        said = f"{_protocol(row, profile)}; convolutions, transposed ones and products of matrices, half its flops"
+        rows.append(Row("table7", row, "macs", c.macs / 1e9, MEASURES["macs"], data=f"{label}, FlopCounterMode", n=1, protocol=said))
     return rows
 
 

@@ -1,7 +1,8 @@
 """How far table 7 pins the sizes that the paper leaves out: count many designs by arithmetic alone and see which ones meet a row.
 
-`closed_form` adds up the layers of `models.*` on paper, by the rules of `paperlib.complexity` (a test holds the two together); a design costs
-some fifty microseconds instead of a network. `designs` walks a grid of settings and keeps those that meet a row in every column.
+`closed_form` adds up the layers of `models.*` on paper, by the rules of `paperlib.complexity` (a test holds the two together); a
+design costs some fifty microseconds instead of a network. `designs` walks a grid of settings and keeps those that meet a row in
+every column.
 """
 
 from __future__ import annotations
