@@ -19,7 +19,7 @@ def test_tensors_have_the_names_and_shapes_of_the_network(name):
     stored = config.from_dict(type(getattr(profile, card["kind"])), card["config"])  # an older card lacks newer settings: their defaults
     module = checkpoints.build(card["kind"], dataclasses.replace(profile, **{card["kind"]: stored}))
     with safe_open(paths.CHECKPOINTS / f"{name}.safetensors", "pt") as file:
-        found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
     assert found == {key: tuple(value.shape) for key, value in module.state_dict().items()}
 
 
