@@ -62,6 +62,14 @@ def test_a_folded_clip_is_not_what_torchstat_prints():
     assert printed[2] / printed[1] == 2
 
 
+def test_vgg_m_alone_on_nine_frames_at_its_own_size_is_three_of_the_four_cells():
+    found = {r.metric: r.value for r in complexity.vgg_m_rows()}
+    assert all(found[m] == pytest.approx(TABLE.value("expression", m), rel=0.003) for m in ("flops", "madd", "memory"))
+    assert found["params"] < TABLE.value("expression", "params")  # the rest is speech, attention and LSTM
+    other = {r.metric: r.value for r in complexity.vgg_m_rows(frames=7)}
+    assert abs(other["flops"] / TABLE.value("expression", "flops") - 1) > 0.2
+
+
 SMALL = config.load_profile("smoke").renderer
 VARIED = [
     dataclasses.replace(SMALL, tmn_levels=4, tmn_encoder_convs=2, tmn_blocks=1, tmn_convs=3, tmn_spade_full=True, tmn_max_channels=20),
