@@ -134,7 +134,8 @@ def design_rows(profile: config.Profile) -> list[Row]:
         for i, grid in enumerate(grids):
             found, total = designs(row, profile, grid)
             values = "; ".join(f"{name} {' | '.join(map(str, v))}" for name, v in left_open(found).items() if len(v) > 1)
-            traded = ", ".join(" with ".join(names) if len(names) > 1 else f"{names[0]} alone" for names in list(trades(found[:400], most=4))[:6])
+            names = list(trades(found[:400], most=4))[:6]
+            traded = ", ".join(" with ".join(n) if len(n) > 1 else f"{n[0]} alone" for n in names)
             said = f"of {total} designs; left open: {values or 'nothing'}; trading: {traded or 'nothing'}"
             data = f"designs within {NEAR:.0%}" + (f", grid {i + 1}" if len(grids) > 1 else "")
             rows.append(Row("table7", row, "designs", float(len(found)), data=data, n=total, protocol=said))
