@@ -170,7 +170,8 @@ def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
     every crop in memory.
     """
     from paperlib.face3d import face_renderer, fitting
-    from paperlib.face3d.coefficients import SH, TEX, with_exp
+    from paperlib.face3d.coefficients import SH, TEX
+    from paperlib.face3d.head_pose import neutral_head
     from paperlib.media import cropping, detection, video
 
     times, notes = video.frame_times(path)
@@ -195,7 +196,7 @@ def follow_face(path: Path, stages: DubStages, tell: Progress) -> Track:
     coeffs = coeffs.clone()
     coeffs[:, TEX], coeffs[:, SH] = painted[0, TEX], painted[0, SH]
     with torch.no_grad():
-        neutral = face_renderer.landmarks2d(model, with_exp(coeffs, 0), size).numpy()
+        neutral = face_renderer.landmarks2d(model, neutral_head(model, coeffs, lmk, size), size).numpy()
     masks = cropping.mouth_mask(neutral, size)
     return Track(boxes, coeffs, masks, found.found, usable, times, index, crops, found.backend, notes + found.notes)
 

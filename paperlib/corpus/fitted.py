@@ -1,8 +1,9 @@
 """One real clip brought into the embedded corpus's form: crops as mp4, and beside it the .npz that the loaders read.
 
 What is truth there is fitted here: `coeffs` (T, 257) from landmarks and colours, one identity, texture and light for the clip. The
-.npz also holds `lmk` (T, 68, 2) as detected (where nothing was detected, as fitted), `lmk_neutral` (T, 68, 2) of the rigid pose with
-a neutral mouth, `found` (T,) bool, `wave` (T * 640,) 16 kHz and `meta` (JSON). It is written last: a clip with an .npz is whole.
+.npz also holds `lmk` (T, 68, 2) as detected (where nothing was detected, as fitted), `lmk_neutral` (T, 68, 2) of a neutral mouth in
+the pose of nose and eye corners (`face3d.head_pose`), `found` (T,) bool, `wave` (T * 640,) 16 kHz and `meta` (JSON). It is written
+last: a clip with an .npz is whole.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def store_clip(
     found. wave: 16 kHz, cut or padded to T frames. covered: (T,) bool, mouth hidden. Raises InputError when the fit is impossible.
     """
     from paperlib.face3d import fitting
-    from paperlib.face3d.coefficients import SH, TEX, with_exp
+    from paperlib.face3d.coefficients import SH, TEX
     from paperlib.face3d.face_renderer import landmarks2d
+    from paperlib.face3d.head_pose import neutral_head
     from paperlib.face3d.morphable_model import default_model
     from paperlib.media.video import write_video
 
@@ -62,7 +64,7 @@ def store_clip(
     coeffs[:, TEX], coeffs[:, SH] = painted[0, TEX], painted[0, SH]
     with torch.no_grad():
         drawn = landmarks2d(model, coeffs, size).numpy()
-        neutral = landmarks2d(model, with_exp(coeffs, 0), size).numpy()
+        neutral = landmarks2d(model, neutral_head(model, coeffs, seen, size), size).numpy()
     arrays = {"coeffs": coeffs.numpy(), "lmk": np.where(np.isfinite(seen), seen, drawn), "lmk_neutral": neutral, "found": found}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays, wave=sound, meta=np.array(json.dumps(meta, ensure_ascii=False)))

@@ -117,13 +117,18 @@ def outline_leak(outlines: list[np.ndarray], openings: list[np.ndarray], folds: 
     outlines: per clip (T, P, 2) px; openings: per clip (T,). Each clip is centred on its own mean, so that who speaks does not count;
     a mask that follows the jaw gives a large r, one posed by the rigid head alone about 0.
     """
-    x = [o.reshape(len(o), -1) - o.reshape(len(o), -1).mean(0) for o in outlines]
     y = [v - v.mean() for v in openings]
-    predicted = []
+    return float(np.corrcoef(np.concatenate(held_out_ridge(outlines, y, folds, penalty)), np.concatenate(y))[0, 1])
+
+
+def held_out_ridge(features: list[np.ndarray], wanted: list[np.ndarray], folds: int = 4, penalty: float = 1.0) -> list[np.ndarray]:
+    """Per clip (T,): wanted (T,) predicted from features (T, ...), centred clip by clip, by weights that have not seen the clip."""
+    x = [o.reshape(len(o), -1) - o.reshape(len(o), -1).mean(0) for o in features]
+    predicted: list[np.ndarray] = [np.empty(0)] * len(x)
     for fold in range(folds):
         seen = [i for i in range(len(x)) if i % folds != fold]
-        a, b = np.concatenate([x[i] for i in seen]), np.concatenate([y[i] for i in seen])
+        a, b = np.concatenate([x[i] for i in seen]), np.concatenate([wanted[i] for i in seen])
         weights = np.linalg.solve(a.T @ a + penalty * np.eye(a.shape[1]), a.T @ b)
-        predicted += [(i, x[i] @ weights) for i in range(len(x)) if i % folds == fold]
-    order = [p for _, p in sorted(predicted, key=lambda pair: pair[0])]
-    return float(np.corrcoef(np.concatenate(order), np.concatenate(y))[0, 1])
+        for i in range(fold, len(x), folds):
+            predicted[i] = x[i] @ weights
+    return predicted
