@@ -38,13 +38,14 @@ class SyncConfig:
     """Small SyncNet: the teacher's expert. Never a judge (it trains the teacher)."""
 
     size: int = 48  # mouth crops are resized to size x size
-    width: int = 8  # channels of the first layer; at 16 a minute of one core sees a third as many windows and learns less
+    width: int = 8  # channels of the first layer; at 16 a minute of one core sees half as many windows
     embed: int = 128
     heard_speakers: int = 600  # people heard, not drawn: half of them, those without a voice of the judge's
     heard_clips: int = 2  # sentences of each
     look_weight: float = 2.0  # of the pictures' loss beside the sound's: both are then of order one
-    steps: int = 1200
-    batch: int = 64  # moments heard in a step, and windows seen
+    steps: int = 1000
+    batch: int = 64  # moments heard in a step
+    looks: int = 48  # windows seen in a step
     lr: float = 1e-3
 
 
@@ -154,15 +155,16 @@ class JudgeConfig:
     width: int = 8  # channels of the first layer
     embed: int = 64
     people_seed: int = 11  # of its own corpus: people, scenes and sentences' order that no profile's corpus has
-    people: int = 64  # drawn, one clip each
+    people: int = 48  # drawn, one clip each
     val_people: int = 12
     seconds: float = 2.4  # of each drawn clip
-    heard_speakers: int = 300  # people heard, not drawn
+    heard_speakers: int = 200  # people heard, not drawn
     heard_clips: int = 2  # sentences of each
     heard_seconds: float = 4.0
     look_weight: float = 2.0  # as the expert's
-    steps: int = 1500
-    batch: int = 64  # moments heard in a step, and windows seen
+    steps: int = 1000
+    batch: int = 128  # moments heard in a step: its sound encoder costs a tenth of its eyes
+    looks: int = 32  # windows seen in a step
     lr: float = 1e-3
 
 

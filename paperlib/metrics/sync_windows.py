@@ -14,7 +14,7 @@ import numpy as np
 from paperlib.errors import check_shape
 
 APART = 3  # frames, 120 ms
-WINDOWS = (5, 9, 15, 25)  # frames: what one look of SyncNet's sees, up to a second
+WINDOWS = (5, 7, 9, 15, 25)  # frames: one look of the expert, one of the judge, and on to a second
 
 
 def similarity(lip: np.ndarray, sound: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ def train_judge(
     generator = torch.Generator().manual_seed(seed + 1000)  # never the expert's
     truth = MotionNet(heard, SPAN, cfg.embed, nonnegative=False)
     optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
-    clips = max(2, cfg.batch // MOMENTS)
+    clips, looks = max(2, cfg.batch // MOMENTS), max(2, 2 * cfg.looks // MOMENTS)
 
     def pictures(mouths: torch.Tensor) -> torch.Tensor:
         return net.embed_mouth(recolour(mouths.float() / 255, generator))
@@ -127,7 +127,7 @@ def train_judge(
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
         sound = heard_loss(truth, net.embed_sound, heard, clips, MOMENTS, generator)
-        look = seen_loss(truth, pictures, seen, 2 * clips, MOMENTS // 2, generator)
+        look = seen_loss(truth, pictures, seen, looks, MOMENTS // 2, generator)
         optimiser.zero_grad()
         (sound + cfg.look_weight * look).backward()
         optimiser.step()

@@ -94,7 +94,7 @@ def runs(frames: Tensor, centres: Tensor, span: int) -> Tensor:
 
 
 def draw(bank: Sequence, clips: int, count: int, span: int, generator: torch.Generator) -> list[tuple[int, Tensor]]:
-    """(index of a clip, `count` centres of windows in it, at least APART frames from each other), `clips` times.
+    """(index of a clip, `count` centres of windows in it, at least APART frames from each other), `clips` times, longer clips more often.
 
     Clips too short for that many are passed over; ValueError when all are.
     """
@@ -102,9 +102,10 @@ def draw(bank: Sequence, clips: int, count: int, span: int, generator: torch.Gen
     able = [i for i, item in enumerate(bank) if len(item.motion) >= shortest]
     if not able:
         raise ValueError(f"draw: no clip has {count} moments; the longest of {len(bank)} has {max(len(x.motion) for x in bank)} frames")
+    length = torch.tensor([float(len(bank[i].motion)) for i in able])
     out = []
-    for _ in range(clips):
-        i = able[int(torch.randint(len(able), (1,), generator=generator))]
+    for pick in torch.multinomial(length, clips, replacement=True, generator=generator).tolist():
+        i = able[pick]
         spare = min(APART - 1, len(bank[i].motion) - shortest)
         first = span // 2 + int(torch.randint(spare + 1, (1,), generator=generator))
         here = torch.arange(first, len(bank[i].motion) - span // 2, APART)

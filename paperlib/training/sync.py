@@ -143,7 +143,7 @@ def train_sync(
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
         sound = heard_loss(truth, net.embed_mel, heard, clips, MOMENTS, generator)
-        look = seen_loss(truth, pictures, seen, 2 * clips, MOMENTS // 2, generator)
+        look = seen_loss(truth, pictures, seen, cfg.looks, 1, generator)  # one of a clip: BatchNorm sees as many people
         optimiser.zero_grad()
         (sound + cfg.look_weight * look).backward()
         optimiser.step()
