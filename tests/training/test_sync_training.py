@@ -140,7 +140,8 @@ def test_grey_mouths_are_the_luma_of_the_mouth_crop(clip):
 
 
 def test_accuracy_of_a_perfect_and_of_an_empty_table():
-    assert sync.accuracy([np.eye(60)]) == (1.0, pytest.approx(1.0, abs=0.06))
+    share, threshold = sync.accuracy([np.eye(60)])
+    assert share == 1.0 and 0 < threshold <= 1
     tables = [np.random.default_rng(k).normal(size=(60, 60)) for k in range(4)]
     assert 0.5 <= sync.accuracy(tables)[0] < 0.68  # the best threshold on the same clips flatters
     with pytest.raises(ValueError, match="none of 1 clips"):
@@ -159,9 +160,8 @@ def test_sound_is_learned_from_the_truth(kind):
     torch.manual_seed(0)
     net, bank = checkpoints.build(kind, SMOKE).train(), toy_bank(4)
     truth = lip_truth.MotionNet(bank, 5, 32 if kind == "sync" else 16, nonnegative=kind == "sync")
-    embed = net.embed_mel
+    embed = net.embed_mel if kind == "sync" else net.embed_sound
     if kind == "judge":
-        embed = net.embed_sound
         bank = [lip_truth.Heard(h.motion, h.motion[:, :52].repeat(1, 7).view(-1, 13, 28)) for h in bank]
     optimiser = torch.optim.Adam([*net.parameters(), *truth.parameters()], 3e-3)
     g, losses = torch.Generator().manual_seed(0), []
