@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from paperlib.errors import InputError
 
-TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor")
-SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger", "realism")
+TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor", "judge")
+SCORED = ("all", "fitting", "sync", "expression", "renderer", "figure7", "ablation", "complexity", "ledger", "realism")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -38,11 +38,15 @@ class SyncConfig:
     """Small SyncNet: the teacher's expert. Never a judge (it trains the teacher)."""
 
     size: int = 48  # mouth crops are resized to size x size
-    width: int = 16  # channels of the first layer
+    width: int = 8  # channels of the first layer; at 16 a minute of one core sees half as many windows
     embed: int = 128
-    steps: int = 1400
-    batch: int = 32
-    lr: float = 3e-4
+    heard_speakers: int = 600  # people heard, not drawn: half of them, those without a voice of the judge's
+    heard_clips: int = 2  # sentences of each
+    look_weight: float = 2.0  # of the pictures' loss beside the sound's: both are then of order one
+    steps: int = 1000
+    batch: int = 64  # moments heard in a step
+    looks: int = 48  # windows seen in a step
+    lr: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,27 @@ class RendererConfig:
 
 
 @dataclass(frozen=True)
+class JudgeConfig:
+    """The judge of sync (PROTOCOL rule 8): nothing of it is the expert's, and it trains nothing. The paper scores with SyncNet's own."""
+
+    size: int = 32  # side of its grey mouth crops
+    width: int = 8  # channels of the first layer
+    embed: int = 64
+    people_seed: int = 11  # of its own corpus: people, scenes and sentences' order that no profile's corpus has
+    people: int = 48  # drawn, one clip each
+    val_people: int = 12
+    seconds: float = 2.4  # of each drawn clip
+    heard_speakers: int = 200  # people heard, not drawn
+    heard_clips: int = 2  # sentences of each
+    heard_seconds: float = 4.0
+    look_weight: float = 2.0  # as the expert's
+    steps: int = 1000
+    batch: int = 128  # moments heard in a step: its sound encoder costs a tenth of its eyes
+    looks: int = 32  # windows seen in a step
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
 class Profile:
     """All settings of a run. `size` is the side of the square face frames."""
 
@@ -173,6 +198,7 @@ class Profile:
     flow: FlowConfig = field(default_factory=FlowConfig)
     regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
 
     @property
     def size(self) -> int:
@@ -184,7 +210,7 @@ _SMOKE = Profile(
     name="smoke",
     clips=2,
     corpus=CorpusConfig(size=64, train_speakers=3, val_speakers=1, test_speakers=2, clips_per_speaker=1, test_scenes=1, seconds=2.4),
-    sync=SyncConfig(size=32, width=8, embed=32, steps=20, batch=8),
+    sync=SyncConfig(size=32, width=8, embed=32, heard_speakers=4, heard_clips=1, steps=20, batch=16),
     teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
     expression=ExpressionConfig(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,
@@ -196,6 +222,9 @@ _SMOKE = Profile(
         size=64, sfm_base=6, tmn_base=8, rbfin_base=8, max_channels=48, spade_hidden=8, ftex_proj=4, critic_base=8, batch=2,
         steps_warm=8, steps_joint1=8, steps_joint2=8, vgg_size=32,
     ),
+    judge=JudgeConfig(
+        width=4, embed=16, people=2, val_people=1, seconds=1.6, heard_speakers=2, heard_clips=1, heard_seconds=2.4, steps=20, batch=16
+    ),
 )  # fmt: skip
 
 # Widths and depths of `paper` are chosen so that every cell of table 7 is met within 2%; PAPER_TWIN meets them too, with other
@@ -204,7 +233,7 @@ _PAPER = Profile(
     name="paper",
     clips=200,
     corpus=CorpusConfig(size=192, train_speakers=400, val_speakers=40, test_speakers=60, clips_per_speaker=10),
-    sync=SyncConfig(size=96, width=32, embed=512, steps=100_000, batch=64, lr=1e-4),
+    sync=SyncConfig(size=96, width=32, embed=512, heard_speakers=5000, heard_clips=10, steps=100_000, batch=64, lr=1e-4),
     teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, wav2lip_layers=True, from_reference=False),
     expression=ExpressionConfig(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
@@ -219,6 +248,9 @@ _PAPER = Profile(
         stem_kernel=7, tmn_blocks=5, tmn_convs=2, rbfin_blocks=8, rbfin_convs=4, rbfin_spade_from=2, spade_hidden=96, critic_base=64,
         batch=2, lr=1e-4, steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000,
         vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
+    ),
+    judge=JudgeConfig(
+        size=48, width=32, embed=256, people=2000, val_people=100, heard_speakers=2500, heard_clips=10, steps=100_000, lr=3e-4,
     ),
 )  # fmt: skip
 

@@ -70,6 +70,7 @@ REMOVED_ROWS = (
     "msaf_off", "msaf_scale_1", "msaf_low_only", "msaf_high_only", "flow_off", "uniform_attention",
     "audio_path_off",  # our extension beside (7), not a part of the paper
 )  # fmt: skip
+SYNC_ROWS = ("expert", "judge")  # evaluation.sync: the networks that say whether lips and speech belong together
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
 ROW_IDS: dict[str, tuple[str, ...]] = {
@@ -90,7 +91,7 @@ def row_id(table: str, row: str) -> str:
     `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `ledger` holds claims.
     """
     if table.startswith("controls_"):
-        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS)
+        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *SYNC_ROWS, *MINI_ROWS)
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":

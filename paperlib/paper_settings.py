@@ -115,6 +115,18 @@ UNSTATED: tuple[Unstated, ...] = (
         "a small one, trained on the embedded corpus",
     ),
     Unstated(
+        "judge of sync beside it",
+        "paperlib.models.judge:Judge",
+        "the network that trains must not score, and the official one need not be at hand",
+        "grey mouths, 3-D convolutions and MFCC; people, voices and motion source of its own",
+    ),
+    Unstated(
+        "frames by which sync is decided",
+        "paperlib.training.sync:TEST_FRAMES",
+        "Chung & Zisserman average the distances of successive looks; one second is what a viewer judges by, five frames hold two phones",
+        "one second, the mean of its looks; shorter windows beside it",
+    ),
+    Unstated(
         "face recognition behind CSIM", "paperlib.metrics.identity", "it installs with pip and needs no account", "dlib's 128-d descriptor"
     ),
     Unstated(

@@ -7,7 +7,7 @@ from pathlib import Path
 from paperlib import config, paths
 from paperlib.errors import InputError
 
-SUBJECTS = ("fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
+SUBJECTS = ("fitting", "sync", "expression", "renderer", "figure7", "ablation", "complexity", "ledger")
 CORPUS_SUBJECTS = ("realism",)  # of the corpus and not of a network; needs GRID, so "all" leaves it out
 
 
@@ -19,9 +19,10 @@ def evaluate(
     folder: where to write (default build/<profile>/results; the shipped ones are in data/results).
     clips: how many test clips (default: all of the classroom corpus). grid: folder of GRID's clips, for `realism` alone.
     """
-    from paperlib.evaluation import ablation, complexity, expression, figure7, fitting, ledger, renderer
+    from paperlib.evaluation import ablation, complexity, expression, figure7, fitting, ledger, renderer, sync
 
-    makers = {m.__name__.rsplit(".", 1)[-1]: m.evaluate for m in (fitting, expression, renderer, figure7, ablation, complexity, ledger)}
+    modules = (fitting, sync, expression, renderer, figure7, ablation, complexity, ledger)
+    makers = {m.__name__.rsplit(".", 1)[-1]: m.evaluate for m in modules}
     if what != "all" and what not in (*makers, *CORPUS_SUBJECTS):
         raise InputError(f"unknown subject {what!r}; choose one of: all, {', '.join((*makers, *CORPUS_SUBJECTS))}")
     if grid is not None and what != "realism":

@@ -37,9 +37,12 @@ class SyncNet(nn.Module):
         self.mel_out = nn.Linear(8 * w, cfg.embed)
 
     def embed_lips(self, lips: Tensor) -> Tensor:
-        """(B, 15, S/2, S) in [0, 1]: five RGB lower halves, oldest first -> (B, embed), at least 0, not normalised."""
+        """(B, 15, S/2, S) in [0, 1]: five RGB lower halves, oldest first -> (B, embed), at least 0, not normalised.
+
+        Each window's own mean brightness is taken out: skin, light and exposure say nothing of speech.
+        """
         check_shape("lips", lips, (None, 3 * SPAN, self.size // 2, self.size))
-        return torch.relu(self.lip_out(self.lips(lips * 2 - 1).flatten(1)))
+        return torch.relu(self.lip_out(self.lips((lips - lips.mean((1, 2, 3), keepdim=True)) * 4).flatten(1)))
 
     def embed_mel(self, mel: Tensor) -> Tensor:
         """(B, 1, 80, 16) in [-4, 4], the window of the middle frame -> (B, embed), at least 0, not normalised."""

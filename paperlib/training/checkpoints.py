@@ -20,8 +20,8 @@ FIRST_FACE = "fb57e8d6d6518bced0432f9b420103110275dc0b55fc99a429a55b1fabd7b5ec" 
 
 
 def build(kind: str, profile: config.Profile) -> nn.Module:
-    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic."""
-    from paperlib.models import corrflow, critic, expression, regressor, renderer, semantic_teacher, syncnet
+    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic, judge."""
+    from paperlib.models import corrflow, critic, expression, judge, regressor, renderer, semantic_teacher, syncnet
 
     makers = {
         "sync": lambda: syncnet.SyncNet(profile.sync),
@@ -31,6 +31,7 @@ def build(kind: str, profile: config.Profile) -> nn.Module:
         "regressor": lambda: regressor.FaceRegressor(profile.regressor),
         "renderer": lambda: renderer.Renderer(profile.renderer),
         "critic": lambda: critic.Critic(profile.renderer.critic_base),
+        "judge": lambda: judge.Judge(profile.judge),
     }
     if kind not in makers:
         raise InputError(f"unknown network {kind!r}; choose one of: {', '.join(makers)}")

@@ -10,7 +10,8 @@ from paperlib.errors import InputError
 from paperlib.seeding import seed_everything
 from paperlib.training import checkpoints
 
-ORDER = ("sync", "teacher", "expression", "flow", "renderer", "regressor")  # each may need those before it; the regressor none
+ORDER = ("sync", "teacher", "expression", "flow", "renderer", "regressor", "judge")  # each may need those before it; the last two none
+OWN_PICTURES = ("regressor", "judge")  # learn from corpora of their own
 
 
 def train(
@@ -27,10 +28,10 @@ def train(
         raise InputError(f"unknown network {name!r}; choose one of: {', '.join(ORDER)}")
     seed_everything(profile.seed)
     checkpoints.set_threads()
-    if data and name == "regressor":
-        raise InputError("--data: the regressor learns from rendered faces alone, whose coefficients are known; leave it out")
+    if data and name in OWN_PICTURES:
+        raise InputError(f"--data: the {name} learns from rendered faces alone, whose coefficients are known; leave it out")
     corpus = _corpus(profile, data)
-    if data or name not in ("expression", "regressor"):
+    if data or name not in ("expression", *OWN_PICTURES):
         corpus.prepare(("train", "val"))
     net = checkpoints.build(name, profile)
     build = paths.build_dir(profile.name) / corpus.key.replace(" ", "_") if data else paths.build_dir(profile.name)
@@ -40,11 +41,13 @@ def train(
     extra: dict = {"folder": folder}
     history = _TRAINERS[name](net, profile, corpus, loop, extra)
     del extra["folder"]
+    settings = corpus.card["settings"] if data else config.to_dict(profile.corpus)
+    about = {"corpus": {"key": corpus.key, "settings": settings}, "motion": corpus.motion if data else profile.corpus.motion}
+    about = {k: extra.pop(k, v) for k, v in about.items()}  # a network with a corpus of its own says which
     return checkpoints.save(
         f"{name}_{profile.name}", name, net, profile, history, folder,
         command=f"paperlib train {name} --profile {profile.name} --seed {profile.seed}" + (" --data DIR" if data else ""),
-        corpus={"key": corpus.key, "settings": corpus.card["settings"] if data else config.to_dict(profile.corpus)},
-        motion=corpus.motion if data else profile.corpus.motion, **extra,
+        **about, **extra,
     )  # fmt: skip
 
 
@@ -65,11 +68,28 @@ def _dependency(name: str, profile: config.Profile, folder: Path):
 
 def _sync(net, profile, corpus, loop, extra):
     from paperlib.corpus.banks import face_bank
-    from paperlib.training.sync import accuracy, train_sync
+    from paperlib.training import sync
 
-    bank, val = (face_bank(corpus, split, profile.sync.size) for split in ("train", "val"))
-    history = train_sync(net, bank, val, profile.sync, profile.seed, **loop)
-    extra["validation_accuracy"] = round(accuracy(net, val)[0], 4)
+    seen, heard = sync.seen_bank(corpus, profile), sync.heard_bank(corpus, profile.sync)
+    val = face_bank(corpus, "val", profile.sync.size)
+    history, truth = sync.train_sync(net, seen, heard, val, profile.sync, profile.seed, **loop)
+    known = [sync.heard_item(corpus, c) for c in corpus.clips("val")]
+    extra |= sync.card([sync.cosines(net, item) for item in val], truth, net.embed_mel, known)
+    voices = "all but the judge's" if isinstance(corpus, Corpus) else "all"
+    extra["trained_on"] = {"clips_seen": len(seen), "clips_heard": len(heard), "voices": voices}
+    return history
+
+
+def _judge(net, profile, corpus, loop, extra):
+    from paperlib.training import judge, sync
+
+    cfg = profile.judge
+    own = judge.judge_corpus(profile.corpus, cfg)
+    seen, heard, val = judge.seen_bank(own, cfg), judge.heard_bank(own, cfg), judge.validation(own, cfg)
+    history, truth = judge.train_judge(net, seen, heard, val, cfg, profile.seed, **loop)
+    extra |= sync.card([judge.cosines(net, item) for item in val], truth, net.embed_sound, judge.validation_heard(own, cfg))
+    extra["trained_on"] = {"clips_seen": len(seen), "clips_heard": len(heard), "voices": list(judge.JUDGE_VOICES)}
+    extra["corpus"], extra["motion"] = {"key": own.key, "settings": config.to_dict(own.cfg)}, judge.MOTION
     return history
 
 
@@ -131,4 +151,7 @@ def _regressor(net, profile, corpus, loop, extra):
     return history
 
 
-_TRAINERS = {"sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer, "regressor": _regressor}
+_TRAINERS = {
+    "sync": _sync, "teacher": _teacher, "expression": _expression, "flow": _flow, "renderer": _renderer, "regressor": _regressor,
+    "judge": _judge,
+}  # fmt: skip

@@ -3,98 +3,154 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from paperlib.config import SyncConfig
-from paperlib.corpus.banks import FaceItem, to_float
-from paperlib.models.syncnet import SyncNet, sync_contrastive_loss, sync_loss
+from paperlib.config import Profile, SyncConfig
+from paperlib.corpus.banks import FaceItem, face_boxes, speech_item, to_float
+from paperlib.corpus.dataset import Clip, Corpus
+from paperlib.metrics import sync_windows
+from paperlib.models.syncnet import SyncNet
+from paperlib.training.lip_truth import Heard, MotionNet, Seen, heard_loss, judges_voice, mouth_motion, recolour, seen_loss, truth_table
 from paperlib.training.loop import History, fit
 from paperlib.training.optim import flat_cosine
 
 SPAN = 5  # frames in a window, as SyncNet and Wav2Lip
-MOMENTS = 8  # of one clip that the expert has to tell apart
+MOMENTS = 8  # of one clip that are told apart
+TEST_FRAMES = 25  # frames of the windows in which accuracy is counted: one second
 
 
 def lips(faces: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """(B, 15, S/2, S) float windows of five frames around `centres` from (T, S, S, 3) uint8 faces: the lower half of each."""
     rows = centres[:, None] + torch.arange(SPAN) - SPAN // 2
-    x = to_float(faces[rows])  # (B, 5, 3, S, S)
-    half = x.shape[-1] // 2
-    return x[..., half:, :].flatten(1, 2)
+    return stacked(faces[rows])
 
 
-def pairs(bank: list[FaceItem], batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(lips, mel, in_sync (B,)): half true pairs, half with the speech of another moment of the same clip (Wav2Lip's negatives)."""
-    lip, mel, labels = [], [], []
-    for b in range(batch):
-        item = bank[int(torch.randint(len(bank), (1,), generator=generator))]
-        n = len(item.faces)
-        t = int(torch.randint(SPAN // 2, n - SPAN // 2, (1,), generator=generator))
-        true = b % 2 == 0
-        s = t
-        while not true and abs(s - t) < 3:  # at least 120 ms away
-            s = int(torch.randint(SPAN // 2, n - SPAN // 2, (1,), generator=generator))
-        lip.append(lips(item.faces, torch.tensor([t]))[0])
-        mel.append(item.mel[s][None])
-        labels.append(float(true))
-    return torch.stack(lip), torch.stack(mel), torch.tensor(labels)
+def stacked(faces: torch.Tensor) -> torch.Tensor:
+    """(B, 5, S, S, 3) uint8 windows -> (B, 15, S/2, S) in [0, 1]: lower halves, frames as channels."""
+    x = to_float(faces)
+    return x[..., x.shape[-1] // 2 :, :].flatten(1, 2)
+
+
+def heard_item(corpus, clip) -> Heard:
+    """Truth and mel windows of one clip; nothing is drawn."""
+    item = speech_item(corpus, clip)
+    return Heard(mouth_motion(item.exp), item.mel[:, None].half())
+
+
+def heard_bank(corpus, cfg: SyncConfig) -> list[Heard]:
+    """Training clips as `heard_item`. Embedded corpus: of cfg.heard_speakers people those without a voice of the judge's.
+
+    corpus: the embedded one, or a prepared folder, of which every training clip is taken.
+    """
+    if not isinstance(corpus, Corpus):
+        return [heard_item(corpus, c) for c in corpus.clips("train")]
+    wider = Corpus(replace(corpus.cfg, train_speakers=cfg.heard_speakers, clips_per_speaker=cfg.heard_clips), corpus.root)
+    return [heard_item(wider, c) for c in wider.clips("train") if not judges_voice(wider, c.speaker)]
+
+
+def seen_item(clip: Clip, size: int) -> Seen:
+    """Face crops (T, S, S, 3) of one clip, as `banks.face_item` makes them, with the truth."""
+    from paperlib.media.cropping import crop_frames
+
+    faces = crop_frames(clip.frames, face_boxes(clip.lmk_neutral), size)
+    return Seen(mouth_motion(torch.from_numpy(clip.coeffs[:, 80:144])), torch.from_numpy(faces))
+
+
+def seen_bank(corpus, profile: Profile) -> list[Seen]:
+    """Pictures with truth of every training clip, and, of the embedded corpus, of the many faces on which the regressor learns too."""
+    from paperlib.training.regressor import corpora
+
+    sources = [corpus]
+    if isinstance(corpus, Corpus):
+        many = corpora(corpus.cfg, profile.regressor)[0]
+        many.prepare(("train",))
+        sources.append(many)
+    return [seen_item(c.load(clip), profile.sync.size) for c in sources for clip in c.clips("train")]
 
 
 @torch.no_grad()
-def accuracy(net: SyncNet, bank: list[FaceItem], pairs_n: int = 400, seed: int = 1) -> tuple[float, float]:
-    """(accuracy of telling in-sync from off-sync windows by the best single threshold, loss); chance is 0.5."""
+def cosines(net: SyncNet, item: FaceItem) -> np.ndarray:
+    """(N, N) cosines of one clip's N = T - 4 lip windows, rows, with its mel windows, columns."""
     net.eval()
-    lip, mel, label = pairs(bank, pairs_n, torch.Generator().manual_seed(seed))
-    cosine = torch.nn.functional.cosine_similarity(*net(lip, mel))
-    order = cosine.argsort()
-    y = label[order]
-    # threshold below element i: everything from i on is called in sync
-    right = torch.cat([torch.zeros(1), (1 - y).cumsum(0)]) + torch.cat([y.flip(0).cumsum(0).flip(0), torch.zeros(1)])
-    return float(right.max() / len(y)), float(sync_loss(*net(lip, mel), label))
+    centres = torch.arange(SPAN // 2, len(item.faces) - SPAN // 2)
+    lip = torch.cat([net.embed_lips(lips(item.faces, c)) for c in centres.split(64)])
+    return sync_windows.similarity(lip.numpy(), net.embed_mel(item.mel[centres, None]).numpy())
 
 
-def moments(bank: list[FaceItem], clips: int, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """(lips (K * M, 15, S/2, S), mel (K * M, 1, 80, 16)): M moments of each of K clips, at least 120 ms apart."""
-    lip, mel = [], []
-    for _ in range(clips):
-        item = bank[int(torch.randint(len(bank), (1,), generator=generator))]
-        slots = torch.arange(SPAN // 2, len(item.faces) - SPAN // 2, 3)
-        t = slots[torch.randperm(len(slots), generator=generator)[:count]]
-        if len(t) < count:
-            raise ValueError(f"moments: a clip of {len(item.faces)} frames has {len(t)} moments, {count} are needed")
-        lip.append(lips(item.faces, t))
-        mel.append(item.mel[t, None])
-    return torch.cat(lip), torch.cat(mel)
+def accuracy(tables: list[np.ndarray], span: int = SPAN, frames: int = TEST_FRAMES) -> tuple[float, float]:
+    """(accuracy over windows of `frames` frames by the best single threshold, that threshold) of the clips' tables of cosines.
+
+    span: frames of one look. Clips too short for such a window are left out.
+    """
+    looks = frames - span + 1
+    scores = [sync_windows.window_scores(t, looks) for t in tables if len(t) - looks >= sync_windows.APART]
+    if not scores:
+        raise ValueError(f"accuracy: none of {len(tables)} clips holds two windows of {frames} frames")
+    threshold = sync_windows.best_threshold(scores)
+    return float(np.mean([sync_windows.accuracy(*s, threshold) for s in scores])), threshold
 
 
-def train_sync(net: SyncNet, train: list[FaceItem], val: list[FaceItem], cfg: SyncConfig, seed: int, **loop) -> History:
-    """Train by telling M moments of a clip apart; validation keeps the state with the lowest such loss on unseen speakers.
+def validation_loss(tables: list[np.ndarray]) -> float:
+    """`sync_contrastive_loss` from the clips' tables of cosines: groups of MOMENTS moments APART frames or more from each other."""
+    losses = []
+    for table in tables:
+        slots = torch.arange(0, len(table), sync_windows.APART)
+        groups = len(slots) // MOMENTS
+        for g in range(groups):
+            at = slots[g::groups][:MOMENTS].numpy()
+            logits = 10.0 * torch.from_numpy(table[np.ix_(at, at)])
+            right = torch.arange(MOMENTS)
+            losses.append(float(F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2)
+    if not losses:
+        raise ValueError(f"validation_loss: none of {len(tables)} clips has {MOMENTS} moments")
+    return float(np.mean(losses))
 
-    The cosine loss of Wav2Lip's expert stays at 0.70 here; see `sync_contrastive_loss`. loop: see `loop.fit`.
+
+def card(tables: list[np.ndarray], truth: MotionNet, embed_sound, known: list[Heard]) -> dict:
+    """What a sync network's card says of validation clips, for windows of each length that holds a look: accuracy, the threshold that
+    belongs to it, and the accuracy of the true motion in place of the pictures. tables: of pictures; known: truth of the same clips."""
+    best = [truth_table(truth, embed_sound, item) for item in known]
+    out: dict = {}
+    for frames in sync_windows.WINDOWS:
+        if frames >= truth.span and any(len(t) - (frames - truth.span + 1) >= sync_windows.APART for t in tables):
+            (share, threshold), (bound, _) = accuracy(tables, truth.span, frames), accuracy(best, truth.span, frames)
+            out[str(frames)] = {"accuracy": round(share, 4), "threshold": round(threshold, 4), "of_the_truth": round(bound, 4)}
+    return {"validation_accuracy": out[str(TEST_FRAMES)]["accuracy"], "windows": out}
+
+
+def train_sync(
+    net: SyncNet, seen: list[Seen], heard: list[Heard], val: list[FaceItem], cfg: SyncConfig, seed: int, **loop
+) -> tuple[History, MotionNet]:
+    """Train `net` through the truth (`lip_truth`): sound by `heard_loss`, pictures by `seen_loss`, in each step both.
+
+    Validation keeps the state with the lowest contrastive loss of pictures against sound on unseen speakers. Wav2Lip's cosine loss
+    stays at 0.70 here, see `sync_contrastive_loss`. Returns the log and the truth's network. loop: see `loop.fit`.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(net.parameters(), cfg.lr)
-    clips = max(1, cfg.batch // MOMENTS)
+    truth = MotionNet(heard, SPAN, cfg.embed, nonnegative=True)
+    optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
+    clips = max(2, cfg.batch // MOMENTS)
 
-    def contrast(bank: list[FaceItem], k: int, g: torch.Generator) -> torch.Tensor:
-        a, b = net(*moments(bank, k, MOMENTS, g))
-        return sync_contrastive_loss(a.unflatten(0, (k, MOMENTS)), b.unflatten(0, (k, MOMENTS)))
+    def pictures(windows: torch.Tensor) -> torch.Tensor:
+        return net.embed_lips(recolour(stacked(windows), generator))
 
     def step(i: int) -> Mapping[str, float]:
         net.train()
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
-        loss = contrast(train, clips, generator)
+        sound = heard_loss(truth, net.embed_mel, heard, clips, MOMENTS, generator)
+        look = seen_loss(truth, pictures, seen, cfg.looks, 1, generator)  # one of a clip: BatchNorm sees as many people
         optimiser.zero_grad()
-        loss.backward()
+        (sound + cfg.look_weight * look).backward()
         optimiser.step()
-        return {"loss": loss.item()}
+        return {"loss": sound.item(), "look": look.item()}
 
-    @torch.no_grad()
     def validate() -> Mapping[str, float]:
-        share, _ = accuracy(net, val)
-        loss = contrast(val, 12, torch.Generator().manual_seed(2))
-        return {"val": loss.item(), "val_accuracy": share}
+        tables = [cosines(net, item) for item in val]
+        return {"val": validation_loss(tables), "val_accuracy": accuracy(tables)[0]}
 
-    return fit(step, cfg.steps, state={"net": net, "optimiser": optimiser}, validate=validate, **loop)
+    return fit(step, cfg.steps, state={"net": net, "truth": truth, "optimiser": optimiser}, validate=validate, **loop), truth
