@@ -37,6 +37,7 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     """
     batch, _, height, width = image.shape
     check_shape("flow", flow, (batch, 2, height, width))
+    flow = flow.to(image.dtype)  # positions need float32's digits, even where the network ran in bfloat16
     where = pixel_grid(height, width, flow) + flow
     side = torch.tensor([width, height], device=flow.device, dtype=flow.dtype).view(1, 2, 1, 1)
     grid = (2 * where / side - 1).permute(0, 2, 3, 1)
