@@ -125,6 +125,10 @@ class RendererConfig:
     ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
     msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
     msaf_init: float = 0.1  # start of the learnable scale of (22); not stated
+    use_sfm: bool = True  # False: no flow, the reference enters as it was filmed (part of table 4's "base")
+    use_tmn: bool = True  # False: table 4's "w/o feature-enhancement network"; nothing is then left for MSAF to fuse
+    use_msaf: bool = True  # False: table 4's "w/o MSAF"
+    msaf_scale: str | float = "learnable"  # s of (22): learned, or a fixed number (table 5)
     critic_base: int = 16
     critic_every: int = 1  # critic steps per generator step
     batch: int = 4  # the paper: 2

@@ -60,22 +60,24 @@ class Judges:
 def objectives(
     cfg: RendererConfig, judges: Judges, out: RendererOutput, batch: RenderBatch, critic: nn.Module | None, phase: Phase
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """(32) of one batch and its terms for the log: `e_*` of (31), `i_*` of (30); in the warm phase (31) alone."""
+    """(32) of one batch and its terms for the log: `e_*` of (31), `i_*` of (30); in the warm phase (31) alone, without I_e (30) alone."""
     weights = LossWeights.of(cfg)
     with torch.no_grad():
         wanted = judges.see(batch.target, batch.mouth, cfg.vgg_size)
-    loss, e = intermediate_objective(
-        out.i_e, batch.target, batch.mask, weights, out.warp, judges.flow_fn, cfg.corr_form, batch.ref,
-        critic(out.i_e) if critic is not None else None, judges.see(out.i_e, batch.mouth, cfg.vgg_size), wanted,
-    )  # fmt: skip
-    log = {f"e_{k}": v.item() for k, v in e.items()}
+    loss, log = None, {}
+    if out.i_e is not None:
+        loss, e = intermediate_objective(
+            out.i_e, batch.target, batch.mask, weights, out.warp, judges.flow_fn, cfg.corr_form, batch.ref,
+            critic(out.i_e) if critic is not None else None, judges.see(out.i_e, batch.mouth, cfg.vgg_size), wanted,
+        )  # fmt: skip
+        log = {f"e_{k}": v.item() for k, v in e.items()}
     if phase.stage == "joint":
         loss_i, i = inpainting_objective(
             out.i_i, batch.target, weights, critic(out.i_i) if critic is not None else None,
             judges.see(out.i_i, batch.mouth, cfg.vgg_size), wanted,
         )  # fmt: skip
         log |= {f"i_{k}": v.item() for k, v in i.items()}
-        loss = total_objective(loss_i, loss, phase.eps)
+        loss = loss_i if loss is None else total_objective(loss_i, loss, phase.eps)
     return loss, log | {"loss": loss.item()}
 
 
@@ -103,14 +105,13 @@ def train_renderer(
     def step(i: int) -> Mapping[str, float]:
         net.train()
         phase = schedule(cfg, i) if staged else Phase("joint", EPS["joint2"])
-        joint = phase.stage == "joint"
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, n)
         batch = render_batch(train, cfg.batch, generator)
         out = net(batch.i3d, batch.ref, batch.crop, phase.stage)
         log: dict[str, float] = {"eps": phase.eps}
         if critic is not None and i % cfg.critic_every == 0:
-            fakes = [out.i_e.detach()] + ([out.i_i.detach()] if joint else [])
+            fakes = [made.detach() for made in (out.i_e, out.i_i) if made is not None]
             loss_d = critic_loss(critic, batch.target, fakes, cfg.lambda_gp, generator)
             critic_optimiser.zero_grad()
             loss_d.backward()
