@@ -18,6 +18,7 @@ from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.preparing import How
 from paperlib.errors import InputError
 from paperlib.evaluation.renderer_bank import BETAS, DubItem, cut, load_bank
+from paperlib.evaluation.renderer_run import paint
 from paperlib.evaluation.renderer_scores import Truth, measure, to_uint8
 from paperlib.evaluation.renderer_variants import VARIANTS, budget
 from paperlib.training.sweep import Cell, Done, Sweep, grid
@@ -53,20 +54,9 @@ def study_cells(profile: config.Profile, steps: int = STEPS, seeds: Sequence[int
     )
 
 
-@torch.no_grad()
-def dub_with(net: torch.nn.Module, item: DubItem, beta: str, batch: int = 50) -> dict[str, torch.Tensor]:
-    """`full` (I_i in the hole, the clip's own pixels around it) and `warp_only` (I_warp in the hole) of a cross-dub, (T, 3, H, W)."""
-    net.eval()
-    drawn, parts = getattr(item, f"i3d_{beta}"), {"full": [], "warp_only": []}
-    for start in range(0, len(drawn), batch):
-        rows = slice(start, start + batch)
-        i3d, ref, source = (to_float(x[rows]) for x in (drawn, item.ref, item.source))
-        mask = item.masks[rows, None].float()
-        crop = source * (1 - mask)
-        out = net(i3d, ref, crop, "joint")
-        for name, picture in (("full", out.i_i), ("warp_only", out.warp)):
-            parts[name].append(picture.clamp(0, 1) * mask + crop)
-    return {k: torch.cat(v) for k, v in parts.items()}
+def dub_with(net: torch.nn.Module, item: DubItem, beta: str) -> dict[str, torch.Tensor]:
+    """A cross-dub by this network, as `renderer_run.paint` returns it."""
+    return paint(net, getattr(item, f"i3d_{beta}"), item.ref, item.source, item.masks)
 
 
 def truth_of(item: DubItem) -> Truth:
