@@ -37,7 +37,7 @@ def results(tmp_path):
             for pair, word in zip(("high>low", "all>high", "all>low"), said, strict=True)]  # fmt: skip
     write_results("orderings_renderer", rows, header, tmp_path)
     rows = [
-        Row("controls_motion", row, f"error_{c}_{k}", 3.0 + k, beta=beta, protocol=f"{c} of something, mm/s {k} to {k + 1}; 9 frames", **PLACE)
+        Row("controls_motion", row, f"error_{c}_{k}", 3.0 + k, beta=beta, protocol=f"{c}, mm/s {k} to {k + 1}; 9 frames", **PLACE)
         for row, beta in (("full", "predicted"), ("frozen_mouth", "none")) for c in ("speed", "yaw") for k in range(3)
     ]  # fmt: skip
     write_results("controls_motion", rows, header, tmp_path)

@@ -15,7 +15,7 @@ SPEAKERS = 6
 
 
 def made(worth, seeds=(0, 1, 2), noise=0.02, wobble=None):
-    """Scores by seed: worth[variant] in every measure (lower is better measures get the opposite sign), a little noise, two clips a speaker."""
+    """Scores by seed: worth[variant] in every measure (its negative where lower is better), a little noise, two clips a speaker."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(SPEAKERS, 2))
     out = {}
