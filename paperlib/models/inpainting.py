@@ -30,8 +30,8 @@ class RBFIN(nn.Module):
             raise ValueError(f"msaf_scales: expected names out of {sorted(SCALES)}, got {sorted(unknown)}")
         widths = level_widths(cfg.rbfin_base, cfg.full_res_divisor, cfg.rbfin_levels, cfg.max_channels)
         tex = tmn_widths(cfg)
-        self.encoder = Encoder(9, widths, cfg.rbfin_blocks)
-        self.decoder = Decoder(widths, cfg.spade_hidden, convs=cfg.rbfin_convs)
+        self.encoder = Encoder(9, widths, cfg.rbfin_blocks, cfg.rbfin_encoder_convs, cfg.stem_kernel)
+        self.decoder = Decoder(widths, cfg.spade_hidden, cfg.rbfin_spade_from, cfg.rbfin_convs, cfg.narrow_first)
         self.msaf = nn.ModuleDict(
             {name: MSAF(widths[SCALES[name]], tex[SCALES[name]], cfg.ftex_proj, cfg.msaf_init, cfg.msaf_scale) for name in cfg.msaf_scales}
             if cfg.use_msaf and cfg.use_tmn
