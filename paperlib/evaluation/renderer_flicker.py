@@ -8,6 +8,8 @@ does not count here, nor does a late one: that is what the other measures are fo
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+
 import numpy as np
 import torch
 
@@ -38,12 +40,21 @@ def unexplained_change(frames: torch.Tensor, flow: torch.Tensor, valid: torch.Te
     return torch.where(total > 0, mean * GREY, torch.nan).double().numpy()
 
 
-def clip_flicker(frames: torch.Tensor, coeffs: torch.Tensor, truth: torch.Tensor, true_coeffs: torch.Tensor, mask: torch.Tensor) -> float:
-    """Grey levels by which a clip's unexplained change exceeds the truth's own; coefficients (T, 257) of what each shows."""
-    size = frames.shape[-1]
-    own = unexplained_change(frames, *motion_flow(coeffs, size), mask)
-    camera = unexplained_change(truth, *motion_flow(true_coeffs, size), mask)
-    return float(np.nanmean(own) - np.nanmean(camera))
+def clip_flicker(
+    pictures: Mapping[Hashable, torch.Tensor],
+    shows: Mapping[Hashable, str],
+    motions: Mapping[str, torch.Tensor],
+    truth: Hashable,
+    mask: torch.Tensor,
+) -> dict[Hashable, float]:
+    """Grey levels by which each system's unexplained change exceeds the truth's own.
+
+    pictures: system -> (T, 3, H, W); shows: system -> name of the motion in its pictures; motions: name -> coefficients (T, 257); truth:
+    the system that is the truth; mask (T, 1, H, W). A flow is drawn once for each motion.
+    """
+    flows = {name: motion_flow(motions[name], mask.shape[-1]) for name in set(shows.values())}
+    left = {k: float(np.nanmean(unexplained_change(v, *flows[shows[k]], mask))) for k, v in pictures.items()}
+    return {k: v - left[truth] for k, v in left.items()}
 
 
 def noisy(truth: torch.Tensor, seed: int = 0) -> torch.Tensor:

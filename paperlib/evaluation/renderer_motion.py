@@ -16,6 +16,7 @@ import torch
 
 from paperlib import config
 from paperlib.artifacts import atomic_write
+from paperlib.corpus.banks import to_float
 from paperlib.corpus.dataset import Corpus
 from paperlib.evaluation import renderer_failures
 from paperlib.evaluation.controls import frozen_mouth
@@ -84,39 +85,37 @@ def still_mouth(dub: CrossDub) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(pictures).movedim(-1, 1), with_exp(c, c[:1, EXP].expand(len(c), -1))
 
 
-def pictures_of(dub: CrossDub, net: torch.nn.Module) -> dict[tuple[str, str], torch.Tensor]:
-    """(row, beta) -> (T, 3, H, W): full with references drawn anew for each frame, with one that changes once, I_warp, I_3D, controls."""
-    n = len(dub.source.frames)
-    out: dict[tuple[str, str], torch.Tensor] = {}
+System = tuple[str, str]  # row id, beta
+
+
+def pictures_of(dub: CrossDub, net: torch.nn.Module) -> tuple[dict[System, torch.Tensor], dict[System, str], dict[str, torch.Tensor]]:
+    """System -> (T, 3, H, W); system -> name of the motion that its pictures show; name -> coefficients (T, 257).
+
+    Full with references drawn anew for each frame, with one that changes once, I_warp, I_3D, and the controls.
+    """
+    n, own = len(dub.source.frames), torch.from_numpy(dub.target.coeffs)
+    still, still_coeffs = still_mouth(dub)
+    motions = {"own": own, "still": still_coeffs, "late": delayed(own)} | {f"told_{b}": c for b, c in dub.told.items()}
+    out: dict[System, torch.Tensor] = {}
     for beta in dub.items:
         made = dub.paint(net, beta, random_references(n))
         out |= {("full", beta): made["full"], ("warp_only", beta): made["warp_only"]}
         out["fixed_reference", beta] = dub.paint(net, beta, fixed_references(n))["full"]
     truth, hole = dub.truth, dub.mask
-    drawn = dub.items["true"].i3d.movedim(-1, 1).float() / GREY
-    ground = torch.from_numpy(dub.source.frames).movedim(-1, 1).float() / GREY
+    drawn, ground = to_float(dub.items["true"].i3d), to_float(dub.items["true"].frames)
     out["i3d_only", "true"] = torch.where(hole * drawn.amax(1, keepdim=True) > 0, drawn, ground)
-    out["frozen_mouth", "none"] = still_mouth(dub)[0]
-    out["truth", "none"], out["truth_noisy", "none"] = truth, noisy(truth)
-    out["previous_frame", "none"] = delayed(truth)
-    return out
-
-
-def flicker_values(dub: CrossDub, pictures: dict[tuple[str, str], torch.Tensor]) -> dict[tuple[str, str], float]:
-    """Flicker of every system of a clip, each against the motion that it shows."""
-    head = dub.told["true"]
-    shown = {"frozen_mouth": still_mouth(dub)[1], "previous_frame": delayed(torch.from_numpy(dub.target.coeffs))}
-    truth, own = dub.truth, torch.from_numpy(dub.target.coeffs)
-    out = {}
-    for (row, beta), frames in pictures.items():
-        coeffs = shown.get(row, own if row in ("truth", "truth_noisy") else dub.told.get(beta, head))
-        out[row, beta] = clip_flicker(frames, coeffs, truth, own, dub.mask)
-    return out
+    shows = {(row, beta): f"told_{beta}" for row, beta in out}
+    controls = {"frozen_mouth": (still, "still"), "truth": (truth, "own"), "truth_noisy": (noisy(truth), "own"),
+                "previous_frame": (delayed(truth), "late")}  # fmt: skip
+    for row, (pictures, motion) in controls.items():
+        out[row, "none"], shows[row, "none"] = pictures, motion
+    return out, shows, motions
 
 
 def one_clip(dub: CrossDub, net: torch.nn.Module) -> tuple[list[dict], dict[tuple[str, str], float], dict]:
     """(a line a frame, flicker by system, pictures) of one cross-dub. Errors are in grey levels inside the painted region."""
-    pictures, truth, mask = pictures_of(dub, net), dub.truth, dub.mask
+    pictures, shows, motions = pictures_of(dub, net)
+    truth, mask = dub.truth, dub.mask
     refs = random_references(len(truth))
     beta = "predicted" if "predicted" in dub.items else "true"
     columns = covariates(dub, refs, beta)
@@ -127,7 +126,7 @@ def one_clip(dub: CrossDub, net: torch.nn.Module) -> tuple[list[dict], dict[tupl
         names | {"frame": t, "reference": refs[t]} | {k: round(float(v[t]), 4) for k, v in (columns | errors).items()}
         for t in range(len(truth))
     ]
-    return lines, flicker_values(dub, pictures), pictures
+    return lines, clip_flicker(pictures, shows, motions, ("truth", "none"), mask), pictures
 
 
 def within(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -80,11 +80,11 @@ def test_true_motion_is_no_flicker_and_noise_is(dub):
     with_flow = np.nanmean(renderer_flicker.unexplained_change(truth, flow, valid, mask))
     without = np.nanmean(renderer_flicker.unexplained_change(truth, torch.zeros_like(flow), valid, mask))
     assert with_flow < 0.7 * without
-    value = renderer_flicker.clip_flicker
-    assert value(truth, coeffs, truth, coeffs, mask) == 0
-    assert value(renderer_flicker.noisy(truth), coeffs, truth, coeffs, mask) > 0.5
-    late, told = renderer_flicker.delayed(truth), renderer_flicker.delayed(coeffs)
-    assert abs(value(late, told, truth, coeffs, mask)) < 0.5 * value(renderer_flicker.noisy(truth), coeffs, truth, coeffs, mask)
+    pictures = {"truth": truth, "noisy": renderer_flicker.noisy(truth), "late": renderer_flicker.delayed(truth)}
+    shows = {"truth": "own", "noisy": "own", "late": "late"}
+    motions = {"own": coeffs, "late": renderer_flicker.delayed(coeffs)}
+    value = renderer_flicker.clip_flicker(pictures, shows, motions, "truth", mask)
+    assert value["truth"] == 0 and value["noisy"] > 0.2 and abs(value["late"]) < value["noisy"]
 
 
 def test_one_pass_over_a_clip_gives_lines_flicker_and_a_gallery(net, dub, tmp_path):
