@@ -67,7 +67,7 @@ def plain_flow(net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
 
     def flow_fn(a: Tensor, b: Tensor) -> Tensor:
         from_a, from_b = net.features(a), net.features(b)
-        flow = torch.zeros(len(a), 2, *from_a[-1].shape[2:])
+        flow = a.new_zeros(len(a), 2, *from_a[-1].shape[2:])
         for level, update in ((2, net.update[1]), (1, net.update[0])):
             if level == 1:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)

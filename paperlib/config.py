@@ -65,6 +65,9 @@ class ExpressionConfig:
 
     audio_channels: tuple[int, ...] = (16, 32, 48, 48, 32)  # five convolutions; sized for half a megabyte and 0.3 s a step on one core
     visual_channels: tuple[int, ...] = (12, 24, 32, 32, 32)  # VGG-M style
+    visual_size: int = 0  # pictures are enlarged to this side for CNN_visual (VGG-M's own is 224); 0: read as the teacher painted them
+    visual_padding: int = 0  # of VGG-M's first convolution, where its classic strides are used (sides of 96 and more)
+    visual_ceil: bool = False  # its pooling counts the last, incomplete window, as the library did that VGG-M was published for
     early_pool: bool = True  # the speech encoder pools early, five times cheaper; `paper`: as SyncNet's branch, which table 7 fits
     d_a: int = 64  # length of F_a
     d_v: int = 48  # length of F_v
@@ -110,21 +113,36 @@ class RendererConfig:
     """Stage 2, equations (14)-(32). Lambdas, widths, critic steps and stage lengths are not stated in the paper."""
 
     size: int = 96
-    sfm_base: int = 12  # FlowNetS starts at 64
+    sfm_base: int = 12  # FlowNetS starts at 64; the four fields below are FlowNetS' own, in units of it, unless given
+    sfm_channels: tuple[int, ...] = ()  # of the strided convolutions, as many as halvings
+    sfm_kernels: tuple[int, ...] = ()  # their sides
+    sfm_extra: tuple[int, ...] = ()  # plain convolutions after each of them
+    sfm_up: tuple[int, ...] = ()  # channels of the transposed convolutions, quarter size first
     tmn_base: int = 16
     rbfin_base: int = 16
     max_channels: int = 128
+    tmn_max_channels: int = 0  # TMN's own limit; 0: max_channels
     full_res_divisor: int = 2  # TMN and RBFIN have base / this channels at full size, where a CPU is slowest; `paper`: 1
     tmn_blocks: int = 2  # residual blocks at TMN's bottom
     rbfin_blocks: int = 2  # residual blocks at RBFIN's bottom
-    tmn_convs: int = 1  # 3x3 convolutions per decoder level; the `paper` profile's depths are the nearest found to table 7
+    stem_kernel: int = 3  # side of the first convolution of both
+    tmn_encoder_convs: int = 1  # 3x3 convolutions per encoder level, after the strided one
+    rbfin_encoder_convs: int = 1
+    tmn_convs: int = 1  # 3x3 convolutions per decoder level
     rbfin_convs: int = 1
-    rbfin_levels: int = 4  # halvings: one more than TMN's three, because an inpainter must see past the hole
+    tmn_levels: int = 3  # halvings
+    rbfin_levels: int = 4  # one more than TMN's, because an inpainter must see past the hole
+    narrow_first: bool = True  # a decoder level narrows by a 1x1 convolution before it enlarges; else the 3x3 one reads all channels
     tmn_spade_full: bool = False  # a SPADE layer at full size too
+    rbfin_spade_from: int = 1  # finest decoder level with SPADE: 0 full size, 1 a half, 2 a quarter, ...
     spade_hidden: int = 16  # channels between I_3D and SPADE's gamma and beta (SPADE's own code: 128)
     ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
     msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
     msaf_init: float = 0.1  # start of the learnable scale of (22); not stated
+    use_sfm: bool = True  # False: no flow, the reference enters as it was filmed (part of table 4's "base")
+    use_tmn: bool = True  # False: table 4's "w/o feature-enhancement network"; nothing is then left for MSAF to fuse
+    use_msaf: bool = True  # False: table 4's "w/o MSAF"
+    msaf_scale: str | float = "learnable"  # s of (22): learned, or a fixed number (table 5)
     critic_base: int = 16
     critic_every: int = 1  # critic steps per generator step
     batch: int = 4  # the paper: 2
@@ -198,6 +216,8 @@ _SMOKE = Profile(
     ),
 )  # fmt: skip
 
+# Widths and depths of `paper` are chosen so that every cell of table 7 is met within 2%; PAPER_TWIN meets them too, with other
+# choices almost everywhere, so the table does not say which of the two (or of many more) the authors built.
 _PAPER = Profile(
     name="paper",
     clips=200,
@@ -205,18 +225,35 @@ _PAPER = Profile(
     sync=SyncConfig(size=96, width=32, embed=512, steps=100_000, batch=64, lr=1e-4),
     teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, from_reference=False),
     expression=ExpressionConfig(
-        audio_channels=(64, 192, 384, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=256,
-        early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
+        audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
+        visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
     ),
     flow=FlowConfig(width=32, steps=50_000),
     regressor=RegressorConfig(
         size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,
     ),
     renderer=RendererConfig(
-        size=192, sfm_base=64, tmn_base=64, rbfin_base=64, max_channels=512, full_res_divisor=1, ftex_proj=16, critic_base=64,
-        tmn_blocks=1, tmn_convs=3, tmn_spade_full=True, rbfin_blocks=1, rbfin_convs=2, rbfin_levels=5, spade_hidden=128, batch=2, lr=1e-4,
-        steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000, vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
-        patience=20,
+        size=192, sfm_base=64, tmn_base=96, rbfin_base=56, max_channels=384, tmn_max_channels=256, full_res_divisor=1, ftex_proj=8,
+        stem_kernel=7, tmn_blocks=5, tmn_convs=2, rbfin_blocks=8, rbfin_convs=4, rbfin_spade_from=2, spade_hidden=96, critic_base=64,
+        batch=2, lr=1e-4, steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000,
+        vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0, patience=20,
+    ),
+)  # fmt: skip
+
+# Not a profile to train. Stage 1 is counted per frame: the 2k+1 = 9 frames around it, at VGG-M's own picture size, a light speech
+# encoder. SFM has five strides of 3x3. TMN and RBFIN are deeper (12 and 3 pixels at the bottom), joined without narrowing, with SPADE
+# at all of TMN's levels and from half size down in RBFIN.
+PAPER_TWIN = dataclasses.replace(
+    _PAPER,
+    name="paper_twin",
+    expression=dataclasses.replace(
+        _PAPER.expression, audio_channels=(16, 32, 64, 64, 64), d=256, k=4, lstm_hidden=128, window=9, early_pool=True,
+        visual_size=224, visual_padding=0,
+    ),
+    renderer=dataclasses.replace(
+        _PAPER.renderer, sfm_channels=(64, 64, 256, 512, 1024), sfm_kernels=(3, 3, 3, 3, 3), sfm_extra=(0, 0, 1, 2, 2),
+        sfm_up=(64, 128, 384), tmn_levels=4, tmn_encoder_convs=0, tmn_blocks=4, tmn_spade_full=True, spade_hidden=64,
+        rbfin_levels=6, max_channels=320, rbfin_blocks=6, rbfin_spade_from=1, narrow_first=False,
     ),
 )  # fmt: skip
 

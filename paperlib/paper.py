@@ -9,6 +9,7 @@ here. `paper_checks` does the arithmetic on them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations, product
 
 from paperlib.paper_equations import EQUATIONS, Equation, mentions, resolve, unresolved
 from paperlib.paper_settings import GIVEN, UNSTATED, Given, Unstated, setting
@@ -70,6 +71,15 @@ REMOVED_ROWS = (
     "msaf_off", "msaf_scale_1", "msaf_low_only", "msaf_high_only", "flow_off", "uniform_attention",
     "audio_path_off",  # our extension beside (7), not a part of the paper
 )  # fmt: skip
+MOTION_ROWS = ("fixed_reference", "truth_noisy")  # evaluation.renderer_motion: one reference for long, and noise that must be seen
+LEAKAGE_ROWS = ("stranger_reference", "stranger_pasted")  # evaluation.renderer_leakage
+FACTORS = {  # evaluation.renderer_factors: (the level that makes it easy, the level that PROTOCOL asks for)
+    "beta": ("true", "predicted"), "mask": ("outline", "pose"), "references": ("same", "other"), "adapt": ("yes", "no"),
+}  # fmt: skip
+FACTOR_CELLS = {"_".join(levels): levels for levels in product(*FACTORS.values())}  # true_outline_same_yes ... predicted_pose_other_no
+FACTOR_ROWS = (*FACTOR_CELLS, *(f"effect_{name}" for name in (*FACTORS, "all")))
+ORDERING_ROWS = tuple(f"{t}:{a}>{b}" for t in ("table3", "table4", "table5", "table6") for a, b in permutations(TABLES[t].rows, 2))
+FAILURE_ROWS = tuple(f"failure_{k}" for k in range(1, 13))  # figure 8, worst first
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
 ROW_IDS: dict[str, tuple[str, ...]] = {
@@ -78,6 +88,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
+    "figure8": FAILURE_ROWS,
 }
 
 
@@ -87,10 +98,13 @@ PAIRED = "full_minus_"  # prefix of a row that holds the paired difference betwe
 def row_id(table: str, row: str) -> str:
     """`row` if the table may hold it, else ValueError.
 
-    `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `ledger` holds claims.
+    `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `orderings` which of two printed rows
+    is better; `ledger` holds claims.
     """
     if table.startswith("controls_"):
-        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS)
+        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS, *MOTION_ROWS, *LEAKAGE_ROWS, *FACTOR_ROWS)
+    elif table == "orderings":
+        allowed = ORDERING_ROWS
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":

@@ -131,6 +131,12 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("channels of F_tex in (19)", "config:renderer.ftex_proj", "table 7's FLOPs leave room for about 8 to 24"),
     Unstated("scales of MSAF", "config:renderer.msaf_scales", "table 6's 'all scales': quarter and full size"),
     Unstated("start of MSAF's scale in (22)", "config:renderer.msaf_init", "0 would stop the gradient of every branch at the first step"),
+    Unstated(
+        "what table 4's base is",
+        "paperlib.evaluation.renderer_variants:VARIANTS",
+        "the text says that it lacks motion awareness and feature enhancement and under-uses the reference",
+        "RBFIN alone, the reference as it was filmed; no correspondence loss, no stages",
+    ),
     Unstated("critic's width", "config:renderer.critic_base", "64 at `paper`, as PatchGAN"),
     Unstated("critic steps per generator step", "config:renderer.critic_every", "one: the adversarial term is small"),
     Unstated("lambda_gp of (26)", "config:renderer.lambda_gp", "WGAN-GP's own value"),

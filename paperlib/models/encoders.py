@@ -14,8 +14,9 @@ def _conv(c_in: int, c_out: int, kernel: int | tuple[int, int], stride: int = 1,
     return [conv, nn.ReLU(inplace=True)]
 
 
-def _out(size: int, kernel: int, stride: int, padding: int) -> int:
-    return (size + 2 * padding - kernel) // stride + 1
+def _out(size: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:
+    covered = size + 2 * padding - kernel
+    return (-(-covered // stride) if ceil else covered // stride) + 1
 
 
 class AudioCNN(nn.Module):
@@ -44,20 +45,27 @@ class AudioCNN(nn.Module):
 
 
 class VisualCNN(nn.Module):
-    """CNN_visual of (4): (N, 3, S, S) in [0, 1] -> F_v (N, d_v). VGG-M (Chatfield et al. 2014) with biases and no BatchNorm."""
+    """CNN_visual of (4): (N, 3, S, S) in [0, 1] -> F_v (N, d_v). VGG-M (Chatfield et al. 2014) with biases and no BatchNorm.
 
-    def __init__(self, channels: tuple[int, ...], d_v: int, size: int):
+    From a side of VGG_M_SIZE on, with its strides; `padding` of its first convolution, and `ceil`: pooling that rounds sizes up.
+    """
+
+    def __init__(self, channels: tuple[int, ...], d_v: int, size: int, padding: int = 0, ceil: bool = False):
         super().__init__()
         c1, c2, c3, c4, c5 = channels
         classic = size >= VGG_M_SIZE
-        first, second, pool = ((7, 2, 0), (5, 2, 1), (3, 2, 0)) if classic else ((7, 2, 3), (5, 1, 2), (3, 2, 1))
+        first, second, pool = ((7, 2, padding), (5, 2, 1), (3, 2, 0)) if classic else ((7, 2, 3), (5, 1, 2), (3, 2, 1))
+
+        def pooling() -> nn.Module:
+            return nn.MaxPool2d(*pool, ceil_mode=ceil)
+
         self.body = nn.Sequential(
-            *_conv(3, c1, *first), nn.MaxPool2d(*pool), *_conv(c1, c2, *second), nn.MaxPool2d(*pool),
-            *_conv(c2, c3, 3, padding=1), *_conv(c3, c4, 3, padding=1), *_conv(c4, c5, 3, padding=1), nn.MaxPool2d(*pool),
+            *_conv(3, c1, *first), pooling(), *_conv(c1, c2, *second), pooling(),
+            *_conv(c2, c3, 3, padding=1), *_conv(c3, c4, 3, padding=1), *_conv(c4, c5, 3, padding=1), pooling(),
         )  # fmt: skip
         side = size
         for layer in (first, pool, second, pool, pool):
-            side = _out(side, *layer)
+            side = _out(side, *layer, ceil=ceil and layer is pool)
         if side < 1:
             raise ValueError(f"size: {size} is too small for this encoder")
         self.out = nn.Linear(c5 * side * side, d_v)

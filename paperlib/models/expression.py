@@ -31,7 +31,7 @@ def cnn_audio(cfg: ExpressionConfig) -> AudioCNN:
 
 def cnn_visual(cfg: ExpressionConfig, size: int) -> VisualCNN:
     """CNN_visual of (4): (N, 3, size, size) in [0, 1] -> F_v (N, d_v)."""
-    return VisualCNN(cfg.visual_channels, cfg.d_v, size)
+    return VisualCNN(cfg.visual_channels, cfg.d_v, size, cfg.visual_padding, cfg.visual_ceil)
 
 
 def time_windows(x: Tensor, k: int) -> Tensor:
@@ -98,7 +98,7 @@ class ExpressionNet(nn.Module):
         self.cfg, self.semantic_size = cfg, semantic_size
         self.use_semantic, self.use_attention = use_semantic, use_attention
         self.cnn_audio = cnn_audio(cfg)
-        self.cnn_visual = cnn_visual(cfg, semantic_size) if use_semantic else None
+        self.cnn_visual = cnn_visual(cfg, cfg.visual_size or semantic_size) if use_semantic else None
         if use_attention:
             self.attend = LocalCrossModalAttention(cfg.d_a, cfg.d_v if use_semantic else cfg.d_a, cfg.d, cfg.k)
         else:
@@ -120,7 +120,10 @@ class ExpressionNet(nn.Module):
             if semantic is None:
                 raise ValueError("semantic: this network reads semantic images, so they are required")
             check_shape("semantic", semantic, (batch, frames, 3, self.semantic_size, self.semantic_size))
-            memory = self.cnn_visual(semantic.flatten(0, 1)).unflatten(0, (batch, frames))  # eq. (4)
+            pictures = semantic.flatten(0, 1)
+            if self.cfg.visual_size:
+                pictures = F.interpolate(pictures, size=(self.cfg.visual_size,) * 2, mode="bilinear", align_corners=False)
+            memory = self.cnn_visual(pictures).unflatten(0, (batch, frames))  # eq. (4)
         if self.use_attention:
             z, attention = self.attend(f_a, memory, lengths)  # eq. (5)-(7)
             if self.audio_skip is not None:

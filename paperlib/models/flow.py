@@ -1,10 +1,12 @@
 """SFM, the flow network of equation (14), and the spatial transformer that applies its flow.
 
-The complexity row of table 7 fits FlowNetS (Dosovitskiy et al. 2015) with BatchNorm and 6 input channels at 192 x 192, so SFM is
-that network; the paper itself does not name one.
+The complexity row of table 7 fits FlowNetS (Dosovitskiy et al. 2015) with BatchNorm and 6 input channels at 192 x 192 as published, so
+SFM is that network; the paper itself does not name one, and other widths and depths fit the row too (`config.PAPER_TWIN`).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,8 @@ from paperlib.errors import check_shape
 FLOW_UNIT = 1 / 8  # one unit of output is an eighth of the image side: with FlowNetS' own 1/20 short trainings move half as far
 _MULTIPLE = (1, 2, 4, 8, 8, 16)  # channels of FlowNetS' six strided layers, in units of the first
 _KERNEL = (7, 5, 5, 3, 3, 3)
-_UP_MULTIPLE = {2: 1, 3: 2, 4: 4, 5: 8}  # channels of the transposed convolution that arrives at level l (size / 2**l)
+_EXTRA = (0, 0, 1, 1, 1, 1)  # plain 3x3 convolutions after each of them
+_UP_MULTIPLE = (1, 2, 4, 8)  # channels of the transposed convolutions that arrive at a quarter of the size, an eighth, ...
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
@@ -59,6 +62,38 @@ def flow_levels(size: int) -> int:
     return levels
 
 
+class FlowPlan(NamedTuple):
+    """Layers of SFM: channels, sides, plain followers of the strided convolutions; channels of the transposed ones, quarter size first."""
+
+    channels: tuple[int, ...]
+    kernels: tuple[int, ...]
+    extra: tuple[int, ...]
+    up: tuple[int, ...]
+
+
+def flow_plan(cfg: RendererConfig) -> FlowPlan:
+    """FlowNetS from `cfg.sfm_base`, as deep as the size allows; any of the cfg's sfm_channels, _kernels, _extra, _up takes its place.
+
+    Raises ValueError when they differ in length, or the halvings do not fit the size.
+
+    >>> flow_plan(RendererConfig(size=192, sfm_base=64)).channels
+    (64, 128, 256, 512, 512, 1024)
+    """
+    levels = len(cfg.sfm_channels) or flow_levels(cfg.size)
+    if not 3 <= levels <= len(_MULTIPLE) or cfg.size % 2**levels:
+        raise ValueError(f"sfm_channels: 3 to {len(_MULTIPLE)} halvings that divide the size {cfg.size}, got {levels}")
+    base = cfg.sfm_base
+    plan = FlowPlan(
+        cfg.sfm_channels or tuple(base * m for m in _MULTIPLE[:levels]),
+        cfg.sfm_kernels or _KERNEL[:levels],
+        cfg.sfm_extra or _EXTRA[:levels],
+        cfg.sfm_up or tuple(base * m for m in _UP_MULTIPLE[: levels - 2]),
+    )
+    if [len(part) for part in plan] != [levels, levels, levels, levels - 2]:
+        raise ValueError(f"sfm: {levels} halvings need {levels} kernels, {levels} extra and {levels - 2} up, got {plan}")
+    return plan
+
+
 def _conv(c_in: int, c_out: int, kernel: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(c_out), nn.LeakyReLU(0.1, inplace=True)
@@ -75,20 +110,17 @@ class SFM(nn.Module):
     def __init__(self, cfg: RendererConfig):
         super().__init__()
         self.size = cfg.size
-        levels = flow_levels(cfg.size)
-        width = [cfg.sfm_base * m for m in _MULTIPLE[:levels]]
+        plan = flow_plan(cfg)
+        levels, width = len(plan.channels), plan.channels
         self.down = nn.ModuleList()
         c_in = 6
-        for level in range(levels):
-            block = [_conv(c_in, width[level], _KERNEL[level], 2)]
-            if level >= 2:
-                block.append(_conv(width[level], width[level], 3, 1))
-            self.down.append(nn.Sequential(*block))
-            c_in = width[level]
+        for c_out, kernel, extra in zip(width, plan.kernels, plan.extra, strict=True):
+            self.down.append(nn.Sequential(_conv(c_in, c_out, kernel, 2), *(_conv(c_out, c_out, 3, 1) for _ in range(extra))))
+            c_in = c_out
         self.predict = nn.ModuleList([nn.Conv2d(c_in, 2, 3, 1, 1, bias=False)])
         self.up, self.up_flow = nn.ModuleList(), nn.ModuleList()
         for level in range(levels - 1, 1, -1):  # levels - 1 ... 2: sizes up to a quarter
-            c_up = cfg.sfm_base * _UP_MULTIPLE[level]
+            c_up = plan.up[level - 2]
             self.up.append(nn.Sequential(nn.ConvTranspose2d(c_in, c_up, 4, 2, 1, bias=False), nn.LeakyReLU(0.1, inplace=True)))
             self.up_flow.append(nn.ConvTranspose2d(2, 2, 4, 2, 1, bias=False))
             c_in = c_up + width[level - 1] + 2

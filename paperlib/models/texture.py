@@ -12,13 +12,14 @@ from paperlib.models.unet import ColourAttention, Decoder, Encoder, compose, lev
 
 __all__ = ["SCALES", "TMN", "compose", "tmn_widths"]
 
-LEVELS = 3  # halvings; the bottom of a 192 image is 24 x 24
 SCALES = {"high": 0, "low": 2}  # table 6: the names of F_tex's scales -> decoder level (full size, a quarter)
 
 
 def tmn_widths(cfg: RendererConfig) -> list[int]:
     """Channels of TMN's levels, full size first; F_tex "high" has the first, "low" the third."""
-    return level_widths(cfg.tmn_base, cfg.full_res_divisor, LEVELS, cfg.max_channels)
+    if cfg.tmn_levels < max(SCALES.values()):
+        raise ValueError(f"tmn_levels: F_tex is read at a quarter of the size, so at least {max(SCALES.values())}, got {cfg.tmn_levels}")
+    return level_widths(cfg.tmn_base, cfg.full_res_divisor, cfg.tmn_levels, cfg.tmn_max_channels or cfg.max_channels)
 
 
 class TMN(nn.Module):
@@ -27,16 +28,16 @@ class TMN(nn.Module):
     def __init__(self, cfg: RendererConfig):
         super().__init__()
         widths = tmn_widths(cfg)
-        self.encoder = Encoder(6, widths, cfg.tmn_blocks)
-        self.decoder = Decoder(widths, cfg.spade_hidden, cfg.tmn_spade_full, cfg.tmn_convs)
+        self.encoder = Encoder(6, widths, cfg.tmn_blocks, cfg.tmn_encoder_convs, cfg.stem_kernel)
+        self.decoder = Decoder(widths, cfg.spade_hidden, 0 if cfg.tmn_spade_full else 1, cfg.tmn_convs, cfg.narrow_first)
         self.head = ColourAttention(widths[0], 6, copy=0, attention_bias=-1.0)  # A_e starts at 0.27
 
     def forward(self, i_warp: Tensor, i3d: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """I_warp and I_3D (B, 3, H, W) in [0, 1], H and W divisible by 8 -> C_e (B, 3, H, W), A_e (B, 1, H, W) and
+        """I_warp and I_3D (B, 3, H, W) in [0, 1], H and W divisible by 2**tmn_levels -> C_e (B, 3, H, W), A_e (B, 1, H, W) and
         F_tex {"low": (B, C, H/4, W/4), "high": (B, C, H, W)}, the decoder's features at two scales."""
         check_shape("i_warp", i_warp, (None, 3, None, None))
         check_shape("i3d", i3d, tuple(i_warp.shape))
         raw = torch.cat([i_warp, i3d], dim=1)
-        features = self.decoder(self.encoder(raw - 0.5), image_pyramid(i3d, LEVELS))
+        features = self.decoder(self.encoder(raw - 0.5), image_pyramid(i3d, len(self.decoder.levels)))
         colour, attention = self.head(features[0], raw)
         return colour, attention, {name: features[level] for name, level in SCALES.items()}

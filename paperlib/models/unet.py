@@ -20,13 +20,14 @@ def level_widths(base: int, divisor: int, levels: int, cap: int) -> list[int]:
 
 
 class Encoder(nn.Module):
-    """Stem at full size, then strided + plain convolutions per level, then residual blocks at the bottom."""
+    """Stem at full size, then a strided and `convs` plain convolutions per level, then residual blocks at the bottom."""
 
-    def __init__(self, c_in: int, widths: list[int], blocks: int):
+    def __init__(self, c_in: int, widths: list[int], blocks: int, convs: int = 1, stem_kernel: int = 3):
         super().__init__()
-        self.stem = ConvBlock(c_in, widths[0], norm=False)
+        self.stem = ConvBlock(c_in, widths[0], stem_kernel, norm=False)
         self.down = nn.ModuleList(
-            nn.Sequential(ConvBlock(a, b, stride=2), ConvBlock(b, b)) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(ConvBlock(a, b, stride=2), *(ConvBlock(b, b) for _ in range(convs)))
+            for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self.bottom = nn.ModuleList(ResBlock(widths[-1]) for _ in range(blocks))
 
@@ -41,12 +42,15 @@ class Encoder(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Narrow, enlarge, join the encoder's feature of this size, convolve, SPADE (or plain instance norm), LeakyReLU; `convs` - 1 more."""
+    """Narrow, enlarge, join the encoder's feature of this size, convolve, SPADE (or plain instance norm), LeakyReLU; `convs` - 1 more.
 
-    def __init__(self, c_in: int, c_out: int, spade_hidden: int, convs: int = 1):
+    Without `narrow_first` the 3x3 convolution reads all c_in channels: wider, and a layer fewer.
+    """
+
+    def __init__(self, c_in: int, c_out: int, spade_hidden: int, convs: int = 1, narrow_first: bool = True):
         super().__init__()
-        self.narrow = nn.Conv2d(c_in, c_out, 1)
-        self.conv = nn.Conv2d(2 * c_out, c_out, 3, 1, 1, bias=False)
+        self.narrow = nn.Conv2d(c_in, c_out, 1) if narrow_first else None
+        self.conv = nn.Conv2d((c_out if narrow_first else c_in) + c_out, c_out, 3, 1, 1, bias=False)
         self.spade = SPADE(c_out, spade_hidden) if spade_hidden else None
         self.norm = None if spade_hidden else InstanceNorm(c_out)
         self.act = nn.LeakyReLU(LEAK, inplace=True)
@@ -54,7 +58,8 @@ class DecoderLevel(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
         """x (B, c_in, h, w), skip (B, c_out, 2h, 2w), condition (B, 3, 2h, 2w) -> (B, c_out, 2h, 2w)."""
-        x = self.conv(torch.cat([up2(self.narrow(x)), skip], dim=1))
+        x = up2(x if self.narrow is None else self.narrow(x))
+        x = self.conv(torch.cat([x, skip], dim=1))
         x = self.act(self.spade(x, condition) if self.spade is not None else self.norm(x))
         for block in self.more:
             x = block(x)
@@ -62,12 +67,12 @@ class DecoderLevel(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Levels from the bottom to full size; SPADE conditioned on I_3D at all of them, or all but full size ("some decoder layers")."""
+    """Levels from the bottom to full size; SPADE conditioned on I_3D from level `spade_from` down ("some decoder layers"; 0: all)."""
 
-    def __init__(self, widths: list[int], spade_hidden: int, spade_full: bool = False, convs: int = 1):
+    def __init__(self, widths: list[int], spade_hidden: int, spade_from: int = 1, convs: int = 1, narrow_first: bool = True):
         super().__init__()
         self.levels = nn.ModuleList(
-            DecoderLevel(widths[level + 1], widths[level], spade_hidden if level > 0 or spade_full else 0, convs)
+            DecoderLevel(widths[level + 1], widths[level], spade_hidden if level >= spade_from else 0, convs, narrow_first)
             for level in range(len(widths) - 1)
         )
 

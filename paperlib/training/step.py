@@ -55,10 +55,10 @@ def channels_last(*modules: nn.Module | None) -> None:
 
 
 def paint(net: Renderer, batch: RenderBatch, stage: str, autocast: Autocast = nullcontext) -> RendererOutput:
-    """The generator's pass; its pictures in float32 whatever it ran in."""
+    """The generator's pass; its pictures in float32 where it ran in less."""
     with autocast():
         out = net(batch.i3d, batch.ref, batch.crop, stage)
-    return RendererOutput(*(None if x is None else x.float() for x in out))
+    return RendererOutput(*(None if x is None else _whole(x) for x in out))
 
 
 def objectives(
@@ -81,7 +81,7 @@ def objectives(
         with torch.no_grad():
             wanted = _in_float(judges.see(batch.target, batch.mouth, cfg.vgg_size))
         seen = _in_float(judges.see(pictures, batch.mouth.repeat(len(painted), 1), cfg.vgg_size))
-        scores = critic(pictures).float() if critic is not None else None
+        scores = _whole(critic(pictures)) if critic is not None else None
 
     def judged(name: str) -> tuple[Tensor | None, dict[str, Tensor] | None]:
         """Scores and features of one of the painted pictures."""
@@ -127,5 +127,10 @@ def generator_move(
     optimiser.step()
 
 
+def _whole(x: Tensor) -> Tensor:
+    """float32 from the 16-bit formats; the rest as it is."""
+    return x.float() if x.element_size() < 4 else x
+
+
 def _in_float(features: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-    return None if features is None else {k: v.float() for k, v in features.items()}
+    return None if features is None else {k: _whole(v) for k, v in features.items()}
