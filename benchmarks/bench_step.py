@@ -123,7 +123,7 @@ class Contest:
     def __init__(self, net: nn.Module, critic: nn.Module, judges: Judges, cfg: RendererConfig, draw: Callable, phase: Phase = JOINT):
         self.nets = [(copy.deepcopy(net).train(), copy.deepcopy(critic)) for _ in range(2)]
         self.cfg, self.draw, self.phase = cfg, draw, phase
-        self.judges = Judges(judges.features, plain_flow(judges.flow_fn)), judges
+        self.judges = Judges(judges.features, plain_flow(judges.flow_fn)), copy.deepcopy(judges).ready(torch.device("cpu"))
         channels_last(*self.nets[1])
         self.generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         self.optimisers = [

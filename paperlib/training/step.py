@@ -42,9 +42,12 @@ class Judges:
         return self.features(crop_resize(images, boxes, size) if size else images)
 
     def ready(self, device: torch.device) -> Judges:
-        """Both on `device`, the features with channels last."""
-        features = self.features.to(device, memory_format=torch.channels_last) if self.features is not None else None
-        return Judges(features, self.flow_fn.to(device) if isinstance(self.flow_fn, nn.Module) else self.flow_fn)
+        """Both on `device`, with channels last."""
+
+        def placed(judge):
+            return judge.to(device, memory_format=torch.channels_last) if isinstance(judge, nn.Module) else judge
+
+        return Judges(placed(self.features), placed(self.flow_fn))
 
 
 def channels_last(*modules: nn.Module | None) -> None:

@@ -41,7 +41,7 @@ def test_eight_steps_end_where_eight_plain_steps_end(small_renderer, phase):
     for _ in range(8):
         assert pair.ours() == pytest.approx(pair.plain(), rel=1e-9)
     moved = torch.nn.utils.parameters_to_vector([p.contiguous() for p in pair.nets[0][0].parameters()]) - start
-    assert moved.norm() > 0.01 * start.norm() and pair.difference() < 1e-8
+    assert pair.difference() * start.norm() < 1e-6 * moved.norm()  # apart by a millionth of the way they went
     for a, b in zip(*(critic.parameters() for _, critic in pair.nets), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
 
