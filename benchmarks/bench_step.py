@@ -16,6 +16,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from paperlib.config import Profile, RendererConfig
 from paperlib.corpus.banks import RenderBatch
@@ -166,8 +168,38 @@ def turns(fns: tuple[Callable[[], object], ...], repeats: int) -> list[float]:
     return [statistics.median(times) for times in spent]
 
 
+class Products(TorchDispatchMode):
+    """Context that counts the multiply-accumulates of every convolution and matrix product inside, backward passes included."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Call, and count by torch's own table."""
+        out = func(*args, **(kwargs or {}))
+        rule = flop_registry.get(func._overloadpacket)
+        if rule is not None:
+            self.count += rule(*args, **(kwargs or {}), out_val=out) // 2
+        return out
+
+
+def fastest_convolution(repeats: int = 9) -> float:
+    """Multiply-accumulates per processor second of a convolution that suits the processor: 128 to 128 channels, 3 x 3, 48 x 48."""
+    conv = nn.Conv2d(128, 128, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    x = torch.rand(4, 128, 48, 48).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), Products() as products:
+        conv(x)
+    with torch.no_grad():
+        (spent,) = turns((lambda: conv(x),), repeats)
+    return products.count / spent
+
+
 def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], RenderBatch], repeats: int = 7) -> dict:
-    """Steps per processor second of both, how far their weights are apart after the contest's steps, and ours part by part (printed)."""
+    """Steps per processor second of both, how far their weights are apart after the contest's steps, ours part by part (printed).
+
+    `bound` is the ratio there would be if our step's products ran as fast as `fastest_convolution` and all else took no time.
+    """
     from benchmarks.__main__ import entry
     from paperlib.training import checkpoints
     from paperlib.training.breakdown import format_breakdown, step_breakdown
@@ -177,10 +209,13 @@ def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], Rend
     contest = Contest(net, critic, judges, profile.renderer, draw)
     plain, ours = turns((contest.plain, contest.ours), repeats)
     apart = contest.difference()
+    with Products() as products:
+        contest.ours()
+    least = products.count / fastest_convolution()
     parts = step_breakdown(*contest.nets[1], judges, profile.renderer, draw, repeats)
     print(format_breakdown(parts))
     return entry(
         1 / ours, 1 / plain, "steps / processor s", f"the same step written plainly, {torch.get_num_threads()} threads",
-        steps=repeats + 1, weights_apart=apart,
+        steps=repeats + 1, weights_apart=apart, gmac=products.count / 1e9, bound=plain / least,
         milliseconds={part.name: round(part.milliseconds, 2) for part in parts},
     )  # fmt: skip
