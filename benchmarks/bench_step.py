@@ -136,6 +136,7 @@ class Contest:
     def plain(self) -> float:
         """A plain step; its loss."""
         batch = self.draw(self.generators[0])
+        batch = type(batch)(**{name: tensor.contiguous() for name, tensor in vars(batch).items()})  # channels first, as the weights
         return plain_step(*self.nets[0], self.judges[0], *self.optimisers[0], self.cfg, batch, self.generators[0], self.phase)
 
     def ours(self) -> float:
