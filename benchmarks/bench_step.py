@@ -12,6 +12,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -122,9 +123,12 @@ def plain_step(
 class Contest:
     """Two trainings from the same weights on the same draws: `plain()` and `ours()` each do one step of theirs."""
 
-    def __init__(self, net: nn.Module, critic: nn.Module, judges: Judges, cfg: RendererConfig, draw: Callable, phase: Phase = JOINT):
+    def __init__(
+        self, net: nn.Module, critic: nn.Module, judges: Judges, cfg: RendererConfig, draw: Callable, phase: Phase = JOINT,
+        autocast: Callable = nullcontext,
+    ):  # fmt: skip
         self.nets = [(copy.deepcopy(net).train(), copy.deepcopy(critic)) for _ in range(2)]
-        self.cfg, self.draw, self.phase = cfg, draw, phase
+        self.cfg, self.draw, self.phase, self.autocast = cfg, draw, phase, autocast
         self.judges = Judges(judges.features, plain_flow(judges.flow_fn)), copy.deepcopy(judges).ready(torch.device("cpu"))
         channels_last(*self.nets[1])
         self.generators = [torch.Generator().manual_seed(0) for _ in range(2)]
@@ -143,10 +147,10 @@ class Contest:
         """A step as `train_renderer` does it; its loss."""
         (net, critic), (first, second) = self.nets[1], self.optimisers[1]
         batch = self.draw(self.generators[1])
-        out = paint(net, batch, self.phase.stage)
+        out = paint(net, batch, self.phase.stage, self.autocast)
         critic_move(critic, second, out, batch, self.cfg.lambda_gp, self.generators[1])
         critic.requires_grad_(False)
-        loss, _ = objectives(self.cfg, self.judges[1], out, batch, critic, self.phase)
+        loss, _ = objectives(self.cfg, self.judges[1], out, batch, critic, self.phase, self.autocast)
         generator_move(net, first, loss)
         critic.requires_grad_(True)
         return loss.item()
@@ -199,7 +203,8 @@ def fastest_convolution(repeats: int = 9) -> float:
 def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], RenderBatch], repeats: int = 7) -> dict:
     """Steps per processor second of both, how far their weights are apart after the contest's steps, ours part by part (printed).
 
-    `bound` is the ratio there would be if our step's products ran as fast as `fastest_convolution` and all else took no time.
+    `bound` is the ratio there would be if our step's products ran as fast as `fastest_convolution` and all else took no time;
+    `bf16_mixed` the ratio with the networks in bfloat16 (device.precision), which is not the same arithmetic.
     """
     from benchmarks.__main__ import entry
     from paperlib.training import checkpoints
@@ -208,7 +213,8 @@ def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], Rend
     torch.manual_seed(profile.seed)
     net, critic = checkpoints.build("renderer", profile), checkpoints.build("critic", profile)
     contest = Contest(net, critic, judges, profile.renderer, draw)
-    plain, ours = turns((contest.plain, contest.ours), repeats)
+    half = Contest(net, critic, judges, profile.renderer, draw, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    plain, ours, halved = turns((contest.plain, contest.ours, half.ours), repeats)
     apart = contest.difference()
     with Products() as products:
         contest.ours()
@@ -217,6 +223,6 @@ def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], Rend
     print(format_breakdown(parts))
     return entry(
         1 / ours, 1 / plain, "steps / processor s", f"the same step written plainly, {torch.get_num_threads()} threads",
-        steps=repeats + 1, weights_apart=apart, gmac=products.count / 1e9, bound=plain / least,
+        steps=repeats + 1, weights_apart=apart, gmac=products.count / 1e9, bound=plain / least, bf16_mixed=plain / halved,
         milliseconds={part.name: round(part.milliseconds, 2) for part in parts},
     )  # fmt: skip
