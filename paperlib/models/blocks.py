@@ -18,20 +18,22 @@ class _RowNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, eps: float) -> Tensor:
-        mean = x.mean((2, 3), keepdim=True)
-        centred = x - mean
+        wide = x.float() if x.element_size() < 4 else x  # statistics in 16 bits would be wrong in the third digit
+        mean = wide.mean((2, 3), keepdim=True)
+        centred = wide - mean
         r = (centred.square().mean((2, 3), keepdim=True) + eps).rsqrt()
         ctx.save_for_backward(x, mean, r)
-        return centred.mul_(r)
+        return centred.mul_(r).to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         x, mean, r = ctx.saved_tensors
-        g = gradient.contiguous(memory_format=torch.channels_last)
+        g = gradient.to(mean.dtype).contiguous(memory_format=torch.channels_last)
         xhat = (x - mean).mul_(r)
         along = (g * xhat).mean((2, 3), keepdim=True)
-        return torch.addcmul(g - g.mean((2, 3), keepdim=True), xhat, along, value=-1).mul_(r), None
+        dx = torch.addcmul(g - g.mean((2, 3), keepdim=True), xhat, along, value=-1).mul_(r)
+        return dx.to(x.dtype), None
 
 
 class InstanceNorm(nn.Module):

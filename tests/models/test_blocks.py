@@ -106,6 +106,8 @@ def test_instance_norm_is_the_same_in_both_layouts():
     mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), correction=0, keepdim=True)
     torch.testing.assert_close(norm(last), (x - mean) / std, rtol=1e-4, atol=1e-4)
     assert torch.autograd.gradcheck(norm, last.requires_grad_())
+    low = norm(last.detach().bfloat16())
+    assert low.dtype == torch.bfloat16 and (low.double() - norm(x.bfloat16().double())).abs().max() < 0.01
     block = ConvBlock(5, 4).double().to(memory_format=torch.channels_last)  # whose activation overwrites the norm's output
     block(last).sum().backward()
     assert last.grad.isfinite().all()
