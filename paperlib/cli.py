@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from paperlib.errors import InputError
 
+STUDIES = ("study-expression",)  # many small trainings and their scores: table 3 and what belongs to it
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor")
 SCORED = ("all", "fitting", "expression", "renderer", "figure7", "ablation", "complexity", "ledger", "realism")
 
@@ -57,13 +58,19 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_corpora(command("prepare", "make a corpus ready", None))
 
     sub = command("train", "train one network and store its checkpoint", _train)
-    sub.add_argument("name", choices=TRAINABLE, help="which network")
+    sub.add_argument("name", choices=(*TRAINABLE, *STUDIES), help="which network, or which study")
     _profile(sub)
     sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")
     sub.add_argument("--data", metavar="DIR", help="a folder made by `prepare grid|voxceleb|lrw` instead of the embedded corpus")
     sub.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last state (default), or start anew"
     )
+    from paperlib.cli_prepare import BACKENDS
+
+    sub.add_argument("--workers", type=int, metavar="K", help="of a study: processes (default: one for each core, at most 8)")
+    sub.add_argument("--backend", choices=BACKENDS, default="loky", help="of a study: on this machine (loky), on Dask, or in one process")
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="of a study: a running Dask scheduler (default: a local cluster)")
+    sub.add_argument("--out", metavar="FOLDER", help="of a study: where the results go (default build/<profile>/results)")
 
     sub = command("evaluate", "score the shipped checkpoint and write results", _evaluate)
     sub.add_argument("what", choices=SCORED, help="which results")
@@ -128,9 +135,26 @@ def _embedded(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     profile = _load(args)
+    if args.name in STUDIES:
+        return _study(args, profile)
     from paperlib.training.run import train
 
     print(train(args.name, profile, resume=args.resume, **({"data": args.data} if args.data else {})))
+    return 0
+
+
+def _study(args: argparse.Namespace, profile) -> int:
+    """Many trainings and their results; always resumed, because nothing finished depends on how it was started."""
+    from pathlib import Path
+
+    from paperlib.corpus.preparing import How
+    from paperlib.evaluation.expression_study import study
+
+    if args.data or not args.resume:
+        raise InputError(f"{args.name}: takes neither --data nor --no-resume; delete build/{profile.name}/study_expression to start anew")
+    how = How(args.workers, args.backend, args.scheduler)
+    for path in study(profile, how, Path(args.out) if args.out else None):
+        print(path)
     return 0
 
 

@@ -8,6 +8,7 @@ here. `paper_checks` does the arithmetic on them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from paperlib.paper_equations import EQUATIONS, Equation, mentions, resolve, unresolved
@@ -51,7 +52,8 @@ CONTROL_ROWS = (
     "reference_pasted",
     "warp_only", "i3d_only",
     # sanity rows of the speech
-    "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images",
+    "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images", "shuffled_speech",
+    *(f"shifted_{side}{n}" for side in "mp" for n in range(1, 6)),  # speech n frames early (m), late (p)
     # predictors that any expression network must beat
     "mean_expression", "ridge_mfcc", "loudness", "frame_index",
     # the same speaker saying the same once more: what no predictor can know
@@ -69,6 +71,12 @@ REMOVED_ROWS = (
     # parts of a trained network switched off when it is used; nothing is trained again, so none of these is a row of tables 3-6
     "msaf_off", "msaf_scale_1", "msaf_low_only", "msaf_high_only", "flow_off", "uniform_attention",
     "audio_path_off",  # our extension beside (7), not a part of the paper
+)  # fmt: skip
+STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs one by one, networks tuned on recorded people
+    *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "random_teacher", "true_frames", "teacher_x4",
+    *(f"{part}_{how}" for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped")))
+      for how in hows),
+    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 10, 30, 60)),
 )  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
@@ -89,8 +97,11 @@ def row_id(table: str, row: str) -> str:
 
     `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `ledger` holds claims.
     """
+    name = row.removeprefix(PAIRED)
     if table.startswith("controls_"):
         allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *MINI_ROWS)
+    elif table.startswith("expression_"):
+        allowed, name = (*STUDY_ROWS, *CONTROL_ROWS), re.sub(r"^(k\d|tuned_\d+)_minus_", "", name)  # paired with that row, not with full
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":
@@ -99,7 +110,7 @@ def row_id(table: str, row: str) -> str:
         allowed = tuple(CLAIMS)
     else:
         allowed = ROW_IDS.get(table, ())
-    if row.removeprefix(PAIRED) not in allowed:
+    if name not in allowed:
         raise ValueError(f"{table}: unknown row {row!r}; known: {', '.join(allowed) or 'no such table'}")
     return row
 
