@@ -201,7 +201,7 @@ def open_study(
     """The study of `profile` with its bank cut (once) and nothing trained yet.
 
     steps, seeds, names (of variants): the budget; clips: at most so many clips of each split (default: all). folder: default
-    build/<profile>/study-renderer. checkpoints: where stage 1 and the flow network of (27) lie.
+    build/<profile>/study_renderer. checkpoints: where stage 1 and the flow network of (27) lie.
     """
     from paperlib.artifacts import code_hash
     from paperlib.evaluation import renderer_scores
@@ -213,7 +213,7 @@ def open_study(
 
     shared = study_overrides(profile, steps)
     bank = cut(Corpus(profile.corpus), Hearing.load(profile.name, checkpoints), shared["renderer__size"], clips)
-    folder = folder or paths.build_dir(profile.name) / "study-renderer"
+    folder = folder or paths.build_dir(profile.name) / "study_renderer"
     inputs = (bank.name, read_card(f"flow_{profile.name}", checkpoints)["sha256"])
     trained = code_hash((blocks, inpainting, renderer, texture, unet, objective, stages))
     cells = study_cells(profile, steps, seeds, names)

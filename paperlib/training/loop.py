@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from paperlib.errors import InputError
+
 
 @dataclass
 class History:
@@ -119,6 +121,8 @@ def _save(path: Path, state: Mapping[str, Any], best: dict | None, history: Hist
 
 def _restore(path: Path, state: Mapping[str, Any]) -> tuple[int, History]:
     data = torch.load(path, weights_only=True)
+    if missing := sorted(set(state) - set(data["state"])):
+        raise InputError(f"{path}: lacks the state of {', '.join(missing)}, so it was written by other code; start anew with --no-resume")
     for name, part in state.items():
         part.load_state_dict(data["state"][name])
     torch.set_rng_state(data["rng"])
