@@ -176,6 +176,20 @@ class RendererConfig:
     corr_form: str = "cwl"  # cwl | printed | flow_magnitude, see losses.correspondence
     vgg_layers: tuple[str, ...] = ("relu1_2", "relu2_2")  # VGG-16; `paper` adds relu3_3
     vgg_size: int = 48  # features are computed on the mouth crop at this size (0: whole frame)
+    patience: int = 0  # validations without a better one that end a stage ("when stable"); 0: stages have their steps, so runs compare
+    min_gain: float = 0.005  # a validation is better if it is lower by this share: half a percent is beyond its noise from look to look
+    penalty_every: int = 1  # critic steps between gradient penalties, each then weighted by as many; above 1 is another method than (26)
+    sample_every: int = 5  # validations between sample pictures of a training (0: none)
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Where stage 2 trains, in Lightning Fabric's words; the paper: one RTX 3090, precision not stated."""
+
+    accelerator: str = "auto"  # a GPU where there is one; "cpu" to stay away from it
+    devices: int = 1  # processes, one a device; `batch` is the batch of each
+    strategy: str = "auto"  # with several devices "ddp": the command starts itself once more for each
+    precision: str = "32-true"  # or "bf16-mixed": networks in bfloat16, losses, penalty and flow in float32
 
 
 @dataclass(frozen=True)
@@ -194,6 +208,7 @@ class Profile:
     flow: FlowConfig = field(default_factory=FlowConfig)
     regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
 
     @property
     def size(self) -> int:
@@ -245,7 +260,7 @@ _PAPER = Profile(
         size=192, sfm_base=64, tmn_base=96, rbfin_base=56, max_channels=384, tmn_max_channels=256, full_res_divisor=1, ftex_proj=8,
         stem_kernel=7, tmn_blocks=5, tmn_convs=2, rbfin_blocks=8, rbfin_convs=4, rbfin_spade_from=2, spade_hidden=96, critic_base=64,
         batch=2, lr=1e-4, steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000,
-        vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
+        vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0, patience=20,
     ),
 )  # fmt: skip
 

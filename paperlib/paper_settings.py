@@ -152,6 +152,14 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("end of SFM-and-TMN-only training", "config:renderer.steps_warm", "'when stable' is not a number"),
     Unstated("steps at eps 0.1", "config:renderer.steps_joint1", "'later' is not a number"),
     Unstated("steps at eps 0.2", "config:renderer.steps_joint2", "'later' is not a number"),
+    Unstated(
+        "when a stage is stable",
+        "config:renderer.patience",
+        "so many validations without a better one; the steps above are then the most a stage takes (0: its steps, so that runs compare)",
+    ),
+    Unstated("gain that counts as better", "config:renderer.min_gain", "half a percent is beyond the validation's noise from look to look"),
+    Unstated("critic steps between penalties of (26)", "config:renderer.penalty_every", "(26) has one a step; fewer are another method"),
+    Unstated("precision of stage 2's training", "config:device.precision", "float32 is what 'trained on one RTX 3090' says by default"),
 )
 
 

@@ -40,6 +40,7 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     """
     batch, _, height, width = image.shape
     check_shape("flow", flow, (batch, 2, height, width))
+    flow = flow.to(image.dtype)  # positions need float32's digits, even where the network ran in bfloat16
     where = pixel_grid(height, width, flow) + flow
     side = torch.tensor([width, height], device=flow.device, dtype=flow.dtype).view(1, 2, 1, 1)
     grid = (2 * where / side - 1).permute(0, 2, 3, 1)
@@ -62,7 +63,7 @@ def flow_levels(size: int) -> int:
 
 
 class FlowPlan(NamedTuple):
-    """Layers of SFM: channels, sides and plain followers of the strided convolutions; channels of the transposed ones, quarter first."""
+    """Layers of SFM: channels, sides, plain followers of the strided convolutions; channels of the transposed ones, quarter size first."""
 
     channels: tuple[int, ...]
     kernels: tuple[int, ...]
