@@ -129,7 +129,7 @@ def test_correlations_are_taken_inside_clips():
     rows = renderer_motion.error_rows(frame_lines(), COMMON)
     (speed,) = select(rows, row="full", beta="true", metric="spearman_speed")
     (yaw,) = select(rows, row="full", beta="true", metric="spearman_yaw")
-    assert speed.value > 0.98 and yaw.low < 0 < yaw.high
+    assert speed.value > 0.98 and abs(yaw.value) < 0.2
     (still,) = select(rows, row="frozen_mouth", metric="spearman_speed")
     assert still.value is None and "constant" in still.protocol  # an error that never changes has no correlation
     bins = [select(rows, row="full", beta="true", metric=f"error_speed_{k}")[0].value for k in range(3)]
