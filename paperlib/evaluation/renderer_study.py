@@ -34,7 +34,7 @@ NET = "net.safetensors"
 
 
 def study_overrides(profile: config.Profile, steps: int = STEPS, size: int = SIZE) -> dict:
-    """Settings that all cells share: the size, the budget (no stage is cut short), VGG features of mouth crops magnified as in the profile."""
+    """Settings that all cells share: the size, the budget (no stage is cut short), VGG features of mouths magnified as in the profile."""
     side = min(size, profile.renderer.size)
     vgg = 8 * round(profile.renderer.vgg_size * side / profile.renderer.size / 8)
     fixed = {"renderer__patience": 0, "renderer__sample_every": 0}
