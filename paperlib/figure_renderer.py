@@ -50,7 +50,7 @@ def picture_grid(columns: Sequence[np.ndarray], headings: Sequence[str], caption
             axes[i, j].imshow(column[i], interpolation="nearest")
             axes[i, j].set_axis_off()
     for i, text in enumerate(captions):
-        axes[i, 0].text(0, -0.04, text, fontsize=8, va="top", transform=axes[i, 0].transAxes)
+        axes[i, 0].text(0, -0.04, text, fontsize=8, va="top", transform=axes[i, 0].transAxes).set_in_layout(False)
     return fig
 
 
@@ -152,6 +152,7 @@ def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
 
     plot_style()
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.0), sharey=True)
+    top = max((r.value if r.high is None else r.high) for r in rows if r.metric.startswith(("error_speed_", "error_yaw_")))
     for ax, covariate in zip(axes, ("speed", "yaw"), strict=True):
         bins: list[str] = []
         for shift, mark, color, (system, label) in zip((-0.1, 0.1), "os", (PALETTE[0], PALETTE[3]), SYSTEMS.items(), strict=True):
@@ -164,7 +165,7 @@ def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
                     ax.plot([k + shift] * 2, [r.low, r.high], color=color)
         words = bins[0].rsplit(" ", 3)[0] if bins else covariate
         ax.set_xticks(range(len(bins)), [" ".join(b.rsplit(" ", 3)[1:]) for b in bins])
-        ax.set(xlabel=words, ylim=(0, None))
+        ax.set(xlabel=words, ylim=(0, 1.05 * top))
     axes[0].set_ylabel("error in the painted region\n(grey levels)")
     axes[1].legend()
     return fig

@@ -74,7 +74,7 @@ REMOVED_ROWS = (
     "audio_path_off",  # our extension beside (7), not a part of the paper
 )  # fmt: skip
 MOTION_ROWS = ("fixed_reference", "truth_noisy")  # evaluation.renderer_motion: one reference for long, and noise that must be seen
-LEAKAGE_ROWS = ("stranger_reference", "stranger_pasted")  # evaluation.renderer_leakage
+LEAKAGE_ROWS = ("stranger_reference", "stranger_warp", "stranger_pasted")  # evaluation.renderer_leakage
 FACTORS = {  # evaluation.renderer_factors: (the level that makes it easy, the level that PROTOCOL asks for)
     "beta": ("true", "predicted"), "mask": ("outline", "pose"), "references": ("same", "other"), "adapt": ("yes", "no"),
 }  # fmt: skip
