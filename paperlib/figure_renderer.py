@@ -49,6 +49,7 @@ def picture_grid(columns: Sequence[np.ndarray], headings: Sequence[str], caption
         for i in range(rows):
             axes[i, j].imshow(column[i], interpolation="nearest")
             axes[i, j].set_axis_off()
+    fig.get_layout_engine().set(rect=(0, 0, 1, 1), hspace=0.08)
     for i, text in enumerate(captions):
         axes[i, 0].text(0, -0.04, text, fontsize=8, va="top", transform=axes[i, 0].transAxes).set_in_layout(False)
     return fig

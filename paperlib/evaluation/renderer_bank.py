@@ -163,6 +163,8 @@ def cut(corpus: Corpus, hearing, size: int, clips: int | None = None, progress: 
         items = [dub_item(corpus.load(c), corpus.load(pair_of(c)), hearing.expressions(corpus, pair_of(c)), size) for c in chosen]
         save(items, folder / "test")
 
-    heard = artifacts.config_hash(*(float(p.double().sum()) for net in (hearing.expression, hearing.teacher) for p in net.parameters()))
+    heard = artifacts.config_hash(
+        *(float(p.detach().double().sum()) for net in (hearing.expression, hearing.teacher) for p in net.parameters())
+    )
     modules = (renderer_bank, controls, cropping)
     return artifacts.stage("renderer_bank", (corpus.key, asdict(corpus.cfg), size, clips, heard), build, modules=modules)
