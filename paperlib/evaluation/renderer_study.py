@@ -68,14 +68,13 @@ def truth_of(item: DubItem) -> Truth:
 
 
 def sanity_systems(item: DubItem) -> dict[str, torch.Tensor]:
-    """What any system must beat, and the truth (rule 7): row id -> (T, 3, H, W). `previous_frame` is the truth one kept frame late."""
+    """What any system must beat, and the truth (rule 7): row id -> (T, 3, H, W). `previous_frame` is the truth one frame late."""
     mask = item.masks[:, None].float()
     source, target, ref = (to_float(x) for x in (item.source, item.target, item.ref))
     crop = source * (1 - mask)
-    late = torch.cat([target[:1], target[:-1]])
     return {
         "truth": target, "source_unchanged": source, "frozen_mouth": to_float(item.frozen), "reference_pasted": ref * mask + crop,
-        "previous_frame": late * mask + crop,
+        "previous_frame": to_float(item.late) * mask + crop,
     }  # fmt: skip
 
 

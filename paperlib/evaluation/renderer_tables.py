@@ -4,7 +4,7 @@ and a verdict on every ordering that the paper prints.
 Rules, fixed before the runs. A value is the mean over seeds and clips; its interval resamples speakers with their clips. An ordering
 "a better than b" is tested on the paired differences of the clips, averaged over seeds: it "holds" when the interval over speakers says
 better, Holm's p over all orderings of the tables in that measure is below 0.05, and every seed agrees in sign; "does not hold" when all
-three say worse; otherwise it is a "tie".
+three say worse; otherwise it is a "tie". Fewer than MIN_SPEAKERS give "no verdict": resampling so few says nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from paperlib.paper import METRICS, PAIRED, TABLES, published_rows
 from paperlib.results import Row, interval_fields, provenance, write_results
 
 ALPHA = 0.05
+MIN_SPEAKERS = 5
 HOLDS, TIE, FAILS, NONE = "holds", "tie", "does not hold", "no verdict"
 PLAN = "study.json"
 CONTROLS = "controls_renderer_study"
@@ -151,7 +152,7 @@ def printed_orderings(metric: str) -> list[tuple[str, str, str]]:
 def ordering_verdict(difference: Interval, seeds: np.ndarray, p: float, better: str) -> str:
     """HOLDS, TIE, FAILS or NONE for a paired difference a - b where the paper prints a as the better one; `p` is Holm's."""
     said = verdict(difference, better)
-    if said == "no verdict" or not np.isfinite(p):
+    if said == "no verdict" or not np.isfinite(p) or difference.clusters < MIN_SPEAKERS:
         return NONE
     agreed = bool((np.sign(seeds) == np.sign(difference.value)).all())
     if said == "tie" or p >= ALPHA or not agreed:
