@@ -1,4 +1,4 @@
-"""`paperlib train study-...`: the options that only a study takes, and the command. Only the standard library is imported at the top."""
+"""`paperlib train study-...`: what studies take besides a network's options, and the commands. Heavy imports happen inside."""
 
 from __future__ import annotations
 
@@ -6,64 +6,50 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from paperlib.cli_prepare import BACKENDS
 from paperlib.errors import InputError
 
-OPTIONS = {
-    "steps": "steps",
-    "seeds": "seeds",
-    "only": "only",
-    "clips": "clips",
-    "jobs": "jobs",
-    "backend": "backend",
-    "study_folder": "out",
-}
+ALL = ("workers", "backend", "scheduler", "out")
+RENDERER = ("steps", "seeds", "only", "clips")  # the smaller studies that one may want of tables 4 to 6
 
 
 def add_study_options(sub: argparse.ArgumentParser) -> None:
     """Declare them on `train`; left out, they are None."""
     group = sub.add_argument_group("studies")
-    group.add_argument("--steps", type=int, help="steps of every cell (default: the study's own)")
-    group.add_argument("--seeds", type=int, metavar="K", help="seeds 0 ... K-1 of every variant (default: the study's own)")
-    group.add_argument("--only", action="append", metavar="VARIANT", help="this variant alone; repeat for more")
-    group.add_argument("--clips", type=int, help="at most so many clips of each split (default: all)")
-    group.add_argument("--jobs", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
-    group.add_argument("--backend", choices=("loky", "dask", "serial"), help="where the cells run (default: processes here)")
-    group.add_argument(
-        "--out", dest="study_folder", type=Path, metavar="DIR", help="where the study lies (default build/<profile>/<study>)"
-    )
+    group.add_argument("--workers", "--jobs", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
+    group.add_argument("--backend", choices=BACKENDS, help="on this machine (loky, the default), on Dask, or in one process")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)")
+    group.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (default build/<profile>/results)")
+    group.add_argument("--steps", type=int, help="study-renderer: steps of every cell (default: the study's own)")
+    group.add_argument("--seeds", type=int, metavar="K", help="study-renderer: seeds 0 ... K-1 of every variant (default: the study's own)")
+    group.add_argument("--only", action="append", metavar="VARIANT", help="study-renderer: this variant alone; repeat for more")
+    group.add_argument("--clips", type=int, help="study-renderer: at most so many clips of each split (default: all)")
 
 
 def check_study_options(args: argparse.Namespace, studies: Sequence[str]) -> None:
-    """InputError for a study's option given to a network, and for a network's given to a study."""
-    given = [f"--{option}" for name, option in OPTIONS.items() if getattr(args, name) is not None]
-    if args.name not in studies and given:
-        raise InputError(f"{', '.join(given)}: only a study takes this ({', '.join(studies)}); leave it out")
-    if args.name in studies and args.data:
-        raise InputError("--data: the study trains on the embedded corpus; leave it out")
-    if args.name in studies and not args.resume:
-        raise InputError("--no-resume: a study goes on where it was; delete its folder to start anew, or name another with --out")
+    """InputError for an option that the network or study named does not take."""
+    allowed = () if args.name not in studies else (*ALL, *RENDERER) if args.name == "study-renderer" else ALL
+    wrong = [f"--{name}" for name in (*ALL, *RENDERER) if getattr(args, name) is not None and name not in allowed]
+    if wrong:
+        raise InputError(f"{args.name}: does not take {', '.join(wrong)}; leave it out (studies: {', '.join(studies)})")
+    if args.name in studies and (args.data or not args.resume):
+        folder = f"build/{args.profile}/{args.name.replace('-', '_')}"
+        raise InputError(f"{args.name}: takes neither --data nor --no-resume; delete {folder} to start anew")
 
 
 def train_study(args: argparse.Namespace, profile) -> int:
-    """Cut the bank, train and score every cell that is not done, write the tables."""
-    import time
-
-    from paperlib import paths
+    """Do what is left of a study and write its results: nothing finished depends on how it was started."""
     from paperlib.corpus.preparing import How
-    from paperlib.evaluation import renderer_study, renderer_tables
 
-    start = time.perf_counter()
-    folder = args.study_folder or paths.build_dir(profile.name) / args.name
-    seeds = list(range(args.seeds)) if args.seeds is not None else list(renderer_study.SEEDS)
-    steps = args.steps if args.steps is not None else renderer_study.STEPS
-    if not seeds or steps < 1:
-        raise InputError("--seeds and --steps: give 1 or more")
-    plan = {"steps": steps, "seeds": seeds, "names": args.only or [], "clips": args.clips}
-    how = How(workers=args.jobs, backend=args.backend or "loky").check()
-    study = renderer_study.open_study(profile, **plan, folder=folder)
-    renderer_tables.write_plan(folder, **plan)
-    renderer_study.train_study(study, how)
-    results = paths.build_dir(profile.name) / "results"
-    for path in renderer_tables.write_tables(study, profile, results, start, f"paperlib train {args.name}"):
+    how = How(args.workers, args.backend or "loky", args.scheduler).check()
+    if args.name == "study-expression":
+        from paperlib.evaluation.expression_study import study
+
+        written = study(profile, how, args.out)
+    else:
+        from paperlib.evaluation.renderer_tables import study
+
+        written = study(profile, how, args.out, args.steps, args.seeds, args.only or (), args.clips)
+    for path in written:
         print(path)
     return 0

@@ -83,6 +83,23 @@ class ExpressionConfig:
 
 
 @dataclass(frozen=True)
+class StudyConfig:
+    """Stage 1's studies: table 3, the window k, the inputs, the transfer. Every network of a study has equal steps and data."""
+
+    speakers: int = 96  # heard in training, four clips each; nothing is rendered for them, so they cost 0.04 s a clip
+    val_speakers: int = 8
+    test_speakers: int = 24
+    steps: int = 600  # for every row alike; what the whole sweep has minutes for
+    validate_every: int = 100
+    seeds: int = 3
+    windows: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)  # k of (5)
+    grid_clips: tuple[int, ...] = (0, 10, 30, 60)  # recorded clips of one person that a trained network is tuned on
+    grid_steps: int = 150
+    grid_lr: float = 3e-4  # for tuning; from scratch it is `expression.lr`
+    grid_scratch_steps: int = 300  # without a trained network to start from
+
+
+@dataclass(frozen=True)
 class FlowConfig:
     """Small optical-flow network C of (27), trained on the corpus's true flow."""
 
@@ -187,6 +204,7 @@ class Profile:
     sync: SyncConfig = field(default_factory=SyncConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
@@ -208,6 +226,10 @@ _SMOKE = Profile(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,
         window=15, steps=60, batch=4,
     ),
+    study=StudyConfig(
+        speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, windows=(0, 2), grid_clips=(0, 2), grid_steps=10,
+        grid_scratch_steps=10,
+    ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),
     renderer=RendererConfig(
@@ -228,6 +250,8 @@ _PAPER = Profile(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
         visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
     ),
+    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=2000, grid_lr=5e-5,
+        grid_scratch_steps=10_000),
     flow=FlowConfig(width=32, steps=50_000),
     regressor=RegressorConfig(
         size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,

@@ -18,7 +18,7 @@ from paperlib import paths
 from paperlib.errors import InputError
 from paperlib.figures import intervals, save_figure, stamp
 from paperlib.notebook import PALETTE, plot_style
-from paperlib.paper import FACTORS, TABLES
+from paperlib.paper import FACTORS
 from paperlib.results import Row, read_results, select
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def picture_grid(columns: Sequence[np.ndarray], headings: Sequence[str], caption
         for i in range(rows):
             axes[i, j].imshow(column[i], interpolation="nearest")
             axes[i, j].set_axis_off()
+    fig.get_layout_engine().set(rect=(0, 0, 1, 1), hspace=0.08)
     for i, text in enumerate(captions):
-        axes[i, 0].text(0, -0.04, text, fontsize=8, va="top", transform=axes[i, 0].transAxes)
+        axes[i, 0].text(0, -0.04, text, fontsize=8, va="top", transform=axes[i, 0].transAxes).set_in_layout(False)
     return fig
 
 
@@ -113,15 +114,15 @@ def scale_curves(curves: dict, variants: Sequence[str] = ("full", "low", "high")
 
 
 def verdicts(rows: Sequence[Row], beta: str = "predicted", measures: Sequence[tuple[str, str]] = MAIN) -> Figure:
-    """Every printed ordering of tables 4 to 6 against what was measured: + holds, = tie, − fails; empty where the paper prints a tie."""
+    """Every printed ordering of tables 4 to 6 against ours, with the difference: + holds, = tie, − fails; empty: printed equal."""
     import matplotlib.pyplot as plt
 
     plot_style()
     chosen = [r for r in rows if r.beta == beta]
-    names = list(dict.fromkeys(r.row for r in chosen))
+    names = sorted(dict.fromkeys(r.row for r in chosen), key=lambda name: name.split(":")[0])  # stable: a table's own order is kept
     if not names:
         raise InputError(f"orderings_renderer.json has no rows with beta {beta!r}; make it with `paperlib evaluate study-renderer`")
-    fig, ax = plt.subplots(figsize=(7.5, 0.9 + 0.27 * len(names)))
+    fig, ax = plt.subplots(figsize=(9.5, 0.9 + 0.27 * len(names)))
     found = {(r.row, r.metric, r.region): r for r in chosen}
     for i, name in enumerate(names):
         for j, measure in enumerate(measures):
@@ -130,20 +131,25 @@ def verdicts(rows: Sequence[Row], beta: str = "predicted", measures: Sequence[tu
                 continue
             sign, color = SIGNS[row.protocol.split(";")[0]]
             ax.add_patch(plt.Rectangle((j - 0.46, i - 0.42), 0.92, 0.84, facecolor=color, edgecolor="none"))
-            ax.text(j, i, f"{sign} {row.value:+.3g}", ha="center", va="center", fontsize=8)
-    ax.set(xlim=(-0.5, len(measures) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="")
-    ax.set_xticks(range(len(measures)), [f"{m.upper()}, {region}" for m, region in measures])
+            ax.text(j, i, f"{sign}   {row.value:+.2g}", ha="center", va="center", fontsize=8)
+    ax.set(xlim=(-0.5, len(measures) - 0.5), ylim=(len(names) - 0.5, -0.5))
+    ax.set_xticks(range(len(measures)), [f"{m.upper()}\n{region}" for m, region in measures])
     ax.set_yticks(range(len(names)), [_ordering(name) for name in names])
     ax.xaxis.tick_top()
     ax.grid(visible=False)
     return fig
 
 
+SHORT = {
+    "no_tmn": "w/o TMN", "no_corr": "w/o corr. loss", "no_msaf": "w/o MSAF", "no_staging": "w/o stages",
+    "sigma_0": "s = 0", "sigma_1": "s = 1", "sigma_learned": "s learned", "all": "all scales",
+}  # fmt: skip
+
+
 def _ordering(name: str) -> str:
     table, pair = name.split(":")
-    labels = TABLES[table].labels
-    a, b = pair.split(">")
-    return f"{table.replace('table', 'table ')}: {labels.get(a, a)} better than {labels.get(b, b)}"
+    a, b = (SHORT.get(row, row) for row in pair.split(">"))
+    return f"table {table[-1]}: {a} better than {b}"
 
 
 def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
@@ -152,6 +158,7 @@ def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
 
     plot_style()
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.0), sharey=True)
+    top = max((r.value if r.high is None else r.high) for r in rows if r.metric.startswith(("error_speed_", "error_yaw_")))
     for ax, covariate in zip(axes, ("speed", "yaw"), strict=True):
         bins: list[str] = []
         for shift, mark, color, (system, label) in zip((-0.1, 0.1), "os", (PALETTE[0], PALETTE[3]), SYSTEMS.items(), strict=True):
@@ -164,7 +171,7 @@ def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
                     ax.plot([k + shift] * 2, [r.low, r.high], color=color)
         words = bins[0].rsplit(" ", 3)[0] if bins else covariate
         ax.set_xticks(range(len(bins)), [" ".join(b.rsplit(" ", 3)[1:]) for b in bins])
-        ax.set(xlabel=words, ylim=(0, None))
+        ax.set(xlabel=words, ylim=(0, 1.05 * top))
     axes[0].set_ylabel("error in the painted region\n(grey levels)")
     axes[1].legend()
     return fig

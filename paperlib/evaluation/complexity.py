@@ -35,8 +35,12 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
     for name in ("paper", "classroom"):
         found = counts(config.load_profile(name))
         for row, c in found.items():
-            columns = {"params": ("M", c.params / 1e6), "flops": ("G", c.flops / 1e9), "madd": ("G", c.madd / 1e9),
-                       "memory": ("MB", c.memory_mb)}
+            columns = {
+                "params": ("M", c.params / 1e6),
+                "flops": ("G", c.flops / 1e9),
+                "madd": ("G", c.madd / 1e9),
+                "memory": ("MB", c.memory_mb),
+            }
             for metric, (unit, value) in columns.items():
                 rows.append(
                     Row("table7", row, metric, value, unit=unit, data=f"{name} profile", n=1,

@@ -2,7 +2,7 @@
 
 - beta: I_3D drawn from the clip's true expressions (what a perfect fit to the target would give), or from those predicted from its speech;
 - mask: the hole drawn around the target's own outline, or posed by the head with a neutral mouth;
-- references: frames of the same clip, a second away, or of another clip of the same speaker;
+- references: frames of the same clip, a second away, or of another clip of the same speaker (another scene: other light and place);
 - adapt: the renderer as shipped, or fine-tuned on the first half of the clip.
 
 Self-reconstruction, as such tables are usually made: the second half of each clip is rebuilt, the first half is what references and

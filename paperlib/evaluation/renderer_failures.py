@@ -1,8 +1,8 @@
 """Figure 8 by the numbers: the frames that come out worst, at most one a clip, with the reason that stands out among what was measured.
 
-Rule, fixed before the runs: frames are ranked by the error inside the painted region of the system as used (predicted expressions). The
-reason of a frame is the covariate that lies highest among all frames of all clips, as a share of frames below it; where none reaches
-EXTREME, nothing that we measure explains the frame, and the figure says so.
+Rule, fixed before the runs: frames are ranked by the error inside the painted region of the system as used (predicted expressions). A
+frame's reasons are the covariates that lie above EXTREME of all frames of all clips, the most extreme first; where none does, nothing that
+we measure explains the frame, and the figure says so. A reason is a coincidence in time, not a cause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ SHOWN = 6
 EXTREME = 0.9
 TABLE = "figure8"
 PICTURES = "figure8_frames.npz"
-UNEXPLAINED = "unexplained"
 REASONS = {
     "speed": "the head moves fast",
     "yaw": "the head is turned away",
@@ -50,7 +49,7 @@ def error_name(lines: list[dict]) -> str:
 
 
 def worst_frames(lines: list[dict], shown: int = SHOWN) -> list[dict]:
-    """The worst frame of each clip, the worst clips first: its line with `reason` (a key of REASONS or UNEXPLAINED) and `share`."""
+    """The worst frame of each clip, the worst clips first: its line with `reasons`, {key of REASONS: share of frames below}."""
     known = [name for name in REASONS if name in lines[0]]
     share = {name: percentiles(np.array([line[name] for line in lines])) for name in known}
     worst: dict[str, int] = {}
@@ -61,16 +60,16 @@ def worst_frames(lines: list[dict], shown: int = SHOWN) -> list[dict]:
     picked = sorted(worst.values(), key=lambda i: -lines[i][name])[:shown]
     out = []
     for i in picked:
-        highest = max(known, key=lambda k: share[k][i])
-        top = float(share[highest][i])
-        out.append(lines[i] | {"reason": highest if top >= EXTREME else UNEXPLAINED, "share": round(top, 3)})
+        top = sorted(((float(share[k][i]), k) for k in known), reverse=True)
+        out.append(lines[i] | {"reasons": {k: round(v, 3) for v, k in top if v >= EXTREME}})
     return out
 
 
 def caption(line: dict) -> str:
-    """`id00036/scene01/00000 frame 12: the lips move fast (98% of frames are below), error 9.1 grey levels`."""
-    why = "nothing measured stands out" if line["reason"] == UNEXPLAINED else f"{REASONS[line['reason']]} ({line['share']:.0%} below)"
-    return f"{line['clip']} frame {line['frame']}: {why}, error {line[error_name([line])]:.1f} grey levels"
+    """`id10001/scene01/00000 frame 6, error 9.3 grey levels: the lips move fast (98% of frames below)`; at most two reasons."""
+    found = [f"{REASONS[k]} ({v:.0%} of frames below)" for k, v in list(line["reasons"].items())[:2]]
+    why = ", ".join(found) or "nothing measured stands out"
+    return f"{line['clip']} frame {line['frame']}, error {line[error_name([line])]:.1f} grey levels: {why}"
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """Identity leakage: the renderer is given references of another person. How much of that person shows in the painted region?
 
-The stranger of a test speaker is the one whose skin differs most in colour. Two measures, each with its own scale of 0 (nothing of the
-stranger) and 1 (the stranger's mouth pasted in):
-- `colour_share`: the painted region's mean colour, projected on the line from the true colour to the pasted one;
-- `identity_share`: cosine similarity with the stranger's dlib descriptor, between the truth's value and the pasted picture's.
-Both are ratios of sums over clips, so that a pair who look alike weighs little.
+The stranger of a test speaker is the one whose skin differs most in colour. Measures:
+- `colour_share`: the painted region's mean colour, projected on the line from the true colour (0) to that of the stranger's mouth pasted in
+  (1); a ratio of sums over clips, so that a pair who look alike weighs little;
+- `warp_share`: how much of what the swap of references changes in I_warp arrives in the result, pixel by pixel: 0 nothing, 1 all;
+- cosine and distance of dlib's descriptor to the true face and to the stranger's, and `csim_stranger_gain`, the likeness to the stranger
+  above the truth's own. Pasting is the positive control: where it gains nothing, that descriptor does not see a stranger's mouth at all.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from paperlib.training import checkpoints as stored
 TABLE = "controls_leakage"
 CLIPS = 10
 IDENTITY_FRAMES = 4
-SYSTEMS = ("truth", "full", "stranger_reference", "reference_pasted", "stranger_pasted")
+SYSTEMS = ("truth", "full", "stranger_reference", "warp_only", "stranger_warp", "reference_pasted", "stranger_pasted")
 
 
 def painted_colour(frames: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
@@ -75,10 +76,13 @@ def dubs_of(dub: CrossDub, other: Clip, net: torch.nn.Module) -> dict[str, torch
     refs, theirs = random_references(n), [r % len(other.frames) for r in random_references(n)]
     crop = to_float(torch.from_numpy(dub.source.frames)) * (1 - mask)
     seen = torch.from_numpy(other.frames)
+    own, swapped = dub.paint(net, "true", refs), dub.paint(net, "true", theirs, seen)
     return {
         "truth": dub.truth,
-        "full": dub.paint(net, "true", refs)["full"],
-        "stranger_reference": dub.paint(net, "true", theirs, seen)["full"],
+        "full": own["full"],
+        "stranger_reference": swapped["full"],
+        "warp_only": own["warp_only"],
+        "stranger_warp": swapped["warp_only"],
         "reference_pasted": to_float(torch.from_numpy(dub.source.frames[refs])) * mask + crop,
         "stranger_pasted": to_float(seen[theirs]) * mask + crop,
     }
@@ -113,8 +117,9 @@ def measure_clip(dub: CrossDub, other: Clip, pictures: dict[str, torch.Tensor]) 
         values["csim", region], values["csim_stranger", region] = own, like
         values["distance", region] = {k: float(np.linalg.norm(d - found["truth"], axis=1).mean()) for k, d in found.items()}
         values["distance_stranger", region] = {k: float(np.linalg.norm(d - stranger, axis=1).mean()) for k, d in found.items()}
-        span = like["stranger_pasted"] - like["truth"]
-        terms["identity_share", region] = {k: (v - like["truth"], span) for k, v in like.items()}
+        values["csim_stranger_gain", region] = {k: v - like["truth"] for k, v in like.items() if k != "truth"}
+    change, arrived = ((pictures[a] - pictures[b]) * mask for a, b in (("stranger_warp", "warp_only"), ("stranger_reference", "full")))
+    terms["warp_share", "crop"] = {"stranger_reference": (float((arrived * change).sum()), float(change.square().sum()))}
     return Leak(dub.source.id.speaker, values, terms)
 
 
@@ -124,7 +129,8 @@ WORDS = {
     "distance": "Euclidean distance to the true frame's descriptor (dlib calls two faces one person below 0.6)",
     "distance_stranger": "Euclidean distance to the stranger's mean descriptor",
     "colour_share": "0: the true colour, 1: the stranger's pasted in; ratio of sums over clips",
-    "identity_share": "0: the truth's likeness to the stranger, 1: that of the stranger's mouth pasted in; ratio of sums over clips",
+    "csim_stranger_gain": "csim_stranger less the truth's own; the positive control is stranger_pasted",
+    "warp_share": "0: nothing of what the swap changes in I_warp arrives, 1: all; ratio of sums over clips",
     "psnr": "",
 }  # fmt: skip
 

@@ -79,9 +79,9 @@ class Truth:
 
 @torch.no_grad()
 def measure(pred: torch.Tensor, truth: Truth) -> dict[tuple[str, str], float]:
-    """Every measure of MEASURES for pred (T, 3, H, W), the clip's mean over frames.
+    """Every measure of MEASURES for pred (T, 3, H, W), the clip's mean over the frames that have a value; nan where none has.
 
-    nan where a measure has no value: an exact picture's PSNR is infinite and counts as none.
+    An exact picture has none in PSNR (it is infinite).
     """
     pred, target, mask = pred.clamp(0, 1), truth.frames, truth.mask
     lips = mask * box_mask(truth.boxes, pred.shape[-1])
@@ -100,5 +100,4 @@ def measure(pred: torch.Tensor, truth: Truth) -> dict[tuple[str, str], float]:
     }  # fmt: skip
     own, theirs = truth.identities(pred), truth.own_identities
     values |= {("csim", region): identity.csim(own[region], theirs[region]) for region in own}
-    means = {k: float(torch.as_tensor(v).double().mean()) for k, v in values.items()}
-    return {k: v if np.isfinite(v) else float("nan") for k, v in means.items()}
+    return {k: geometry.summary(np.atleast_1d(v)).mean for k, v in values.items()}

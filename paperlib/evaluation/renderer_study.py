@@ -6,6 +6,7 @@ are two sweeps, so that a change in a measure trains nothing again.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +34,11 @@ NET = "net.safetensors"
 
 
 def study_overrides(profile: config.Profile, steps: int = STEPS, size: int = SIZE) -> dict:
-    """Settings that all cells share: the size, the budget, and VGG features of mouth crops magnified as in the profile."""
+    """Settings that all cells share: the size, the budget (no stage is cut short), VGG features of mouths magnified as in the profile."""
     side = min(size, profile.renderer.size)
     vgg = 8 * round(profile.renderer.vgg_size * side / profile.renderer.size / 8)
-    return {"renderer__size": side, "renderer__vgg_size": vgg, **budget(profile, steps)}
+    fixed = {"renderer__patience": 0, "renderer__sample_every": 0}
+    return {"renderer__size": side, "renderer__vgg_size": vgg, **fixed, **budget(profile, steps)}
 
 
 def study_cells(profile: config.Profile, steps: int = STEPS, seeds: Sequence[int] = SEEDS, names: Sequence[str] = ()) -> list[Cell]:
@@ -66,14 +68,13 @@ def truth_of(item: DubItem) -> Truth:
 
 
 def sanity_systems(item: DubItem) -> dict[str, torch.Tensor]:
-    """What any system must beat, and the truth (rule 7): row id -> (T, 3, H, W). `previous_frame` is the truth one kept frame late."""
+    """What any system must beat, and the truth (rule 7): row id -> (T, 3, H, W). `previous_frame` is the truth one frame late."""
     mask = item.masks[:, None].float()
     source, target, ref = (to_float(x) for x in (item.source, item.target, item.ref))
     crop = source * (1 - mask)
-    late = torch.cat([target[:1], target[:-1]])
     return {
         "truth": target, "source_unchanged": source, "frozen_mouth": to_float(item.frozen), "reference_pasted": ref * mask + crop,
-        "previous_frame": late * mask + crop,
+        "previous_frame": to_float(item.late) * mask + crop,
     }  # fmt: skip
 
 
@@ -109,16 +110,17 @@ class Train:
         from safetensors.torch import save_file
 
         from paperlib.losses.perceptual import VGGFeatures
-        from paperlib.training import checkpoints
+        from paperlib.training import checkpoints, device
         from paperlib.training.stages import Judges, train_renderer
 
         profile, bank = cell.settings(), load_bank(self.bank)
+        fabric = device.launch(dataclasses.replace(profile.device, devices=1, strategy="auto"))
         cfg = profile.renderer
         net, critic = checkpoints.build("renderer", profile), checkpoints.build("critic", profile)
         flow = checkpoints.load(f"flow_{profile.name}", self.checkpoints)[0].requires_grad_(False) if cfg.l_corr else None
         history = train_renderer(
             net, critic, Judges(VGGFeatures(cfg.vgg_layers), flow), bank.train, bank.val, cfg, cell.seed,
-            staged=cell.options["staged"], folder=folder / "training", progress=False, validate_every=VALIDATE_EVERY,
+            staged=cell.options["staged"], fabric=fabric, folder=folder / "training", progress=False, validate_every=VALIDATE_EVERY,
         )  # fmt: skip
         save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / NET)
         kept = ("step", "loss", "val", "scale_low", "scale_high")
@@ -201,21 +203,21 @@ def open_study(
     """The study of `profile` with its bank cut (once) and nothing trained yet.
 
     steps, seeds, names (of variants): the budget; clips: at most so many clips of each split (default: all). folder: default
-    build/<profile>/study-renderer. checkpoints: where stage 1 and the flow network of (27) lie.
+    build/<profile>/study_renderer. checkpoints: where stage 1 and the flow network of (27) lie.
     """
     from paperlib.artifacts import code_hash
     from paperlib.evaluation import renderer_scores
     from paperlib.evaluation.renderer import Hearing
     from paperlib.losses import objective
-    from paperlib.models import blocks, inpainting, renderer, texture, unet
-    from paperlib.training import stages
+    from paperlib.models import blocks, flow, inpainting, renderer, texture, unet
+    from paperlib.training import stages, step
     from paperlib.training.checkpoints import read_card
 
     shared = study_overrides(profile, steps)
     bank = cut(Corpus(profile.corpus), Hearing.load(profile.name, checkpoints), shared["renderer__size"], clips)
-    folder = folder or paths.build_dir(profile.name) / "study-renderer"
+    folder = folder or paths.build_dir(profile.name) / "study_renderer"
     inputs = (bank.name, read_card(f"flow_{profile.name}", checkpoints)["sha256"])
-    trained = code_hash((blocks, inpainting, renderer, texture, unet, objective, stages))
+    trained = code_hash((blocks, flow, inpainting, renderer, texture, unet, objective, stages, step))
     cells = study_cells(profile, steps, seeds, names)
     nets = Sweep(folder / "nets", Train(bank, checkpoints), cells, parts=("renderer",), inputs=(*inputs, trained))
     sanity = Cell(SANITY, 0, shared, {}, profile.name)

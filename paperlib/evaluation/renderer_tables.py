@@ -4,7 +4,7 @@ and a verdict on every ordering that the paper prints.
 Rules, fixed before the runs. A value is the mean over seeds and clips; its interval resamples speakers with their clips. An ordering
 "a better than b" is tested on the paired differences of the clips, averaged over seeds: it "holds" when the interval over speakers says
 better, Holm's p over all orderings of the tables in that measure is below 0.05, and every seed agrees in sign; "does not hold" when all
-three say worse; otherwise it is a "tie".
+three say worse; otherwise it is a "tie". Fewer than MIN_SPEAKERS give "no verdict": resampling so few says nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
@@ -19,16 +20,18 @@ import numpy as np
 
 from paperlib import config, paths
 from paperlib.artifacts import atomic_write
+from paperlib.corpus.preparing import How
 from paperlib.errors import InputError
 from paperlib.evaluation.renderer_bank import BETAS
 from paperlib.evaluation.renderer_scores import MEASURES
-from paperlib.evaluation.renderer_study import SANITY, Study, open_study, shown_frame, shown_items
+from paperlib.evaluation.renderer_study import SANITY, SEEDS, STEPS, Study, open_study, shown_frame, shown_items, train_study
 from paperlib.evaluation.renderer_variants import STUDY_TABLES, VARIANTS, rows_of
 from paperlib.metrics.statistics import Interval, cluster_bootstrap, holm, paired_difference, verdict
 from paperlib.paper import METRICS, PAIRED, TABLES, published_rows
 from paperlib.results import Row, interval_fields, provenance, write_results
 
 ALPHA = 0.05
+MIN_SPEAKERS = 5
 HOLDS, TIE, FAILS, NONE = "holds", "tie", "does not hold", "no verdict"
 PLAN = "study.json"
 CONTROLS = "controls_renderer_study"
@@ -149,7 +152,7 @@ def printed_orderings(metric: str) -> list[tuple[str, str, str]]:
 def ordering_verdict(difference: Interval, seeds: np.ndarray, p: float, better: str) -> str:
     """HOLDS, TIE, FAILS or NONE for a paired difference a - b where the paper prints a as the better one; `p` is Holm's."""
     said = verdict(difference, better)
-    if said == "no verdict" or not np.isfinite(p):
+    if said == "no verdict" or not np.isfinite(p) or difference.clusters < MIN_SPEAKERS:
         return NONE
     agreed = bool((np.sign(seeds) == np.sign(difference.value)).all())
     if said == "tie" or p >= ALPHA or not agreed:
@@ -228,11 +231,6 @@ def keep_frames(study: Study, folder: Path) -> Path:
     return folder / FRAMES
 
 
-def write_plan(folder: Path, **plan) -> None:
-    """Remember what the study was asked for, so that it can be evaluated by the same settings."""
-    atomic_write(folder / PLAN, (json.dumps(plan) + "\n").encode())
-
-
 def write_tables(study: Study, profile: config.Profile, folder: Path, start: float, command: str) -> list[Path]:
     """All results files of a finished study; returns their paths."""
     scores = gather(study)
@@ -258,14 +256,43 @@ def write_tables(study: Study, profile: config.Profile, folder: Path, start: flo
     return [*out, folder / CURVES, keep_frames(study, folder)]
 
 
+def study_folder(profile: config.Profile) -> Path:
+    """Where the profile's study lies."""
+    return paths.build_dir(profile.name) / "study_renderer"
+
+
+def study(
+    profile: config.Profile,
+    how: How,
+    out: Path | None = None,
+    steps: int | None = None,
+    seeds: int | None = None,
+    names: Sequence[str] = (),
+    clips: int | None = None,
+) -> list[Path]:
+    """`paperlib train study-renderer`: train and score every cell that is not done, then write the results files.
+
+    steps, seeds (how many), names (of variants), clips (of each split): None or () for the study's own. out: default
+    build/<profile>/results.
+    """
+    start, work = time.perf_counter(), study_folder(profile)
+    plan = {"steps": STEPS if steps is None else steps, "seeds": list(SEEDS if seeds is None else range(seeds)), "names": list(names)}
+    if plan["steps"] < 1 or not plan["seeds"]:
+        raise InputError("--steps and --seeds: give 1 or more")
+    made = open_study(profile, **plan, clips=clips, folder=work)
+    atomic_write(work / PLAN, (json.dumps(plan | {"clips": clips}) + "\n").encode())  # so that `evaluate` finds the same cells
+    train_study(made, how)
+    return write_tables(made, profile, out or paths.build_dir(profile.name) / "results", start, "paperlib train study-renderer")
+
+
 def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> list[Path]:
     """Results files of the study that `paperlib train study-renderer` made under this profile; scores again only what a change requires."""
     if clips is not None:
         raise InputError("evaluate study-renderer scores the clips that the study holds; leave --clips out")
-    start, work = time.perf_counter(), paths.build_dir(profile.name) / "study-renderer"
+    start, work = time.perf_counter(), study_folder(profile)
     if not (work / PLAN).exists():
         raise InputError(f"{work / PLAN}: no study there; make it with `paperlib train study-renderer --profile {profile.name}`")
-    study = open_study(profile, **json.loads((work / PLAN).read_text()), folder=work)
-    if not study.nets.missing():
-        study.scores.run()
-    return write_tables(study, profile, folder, start, "paperlib evaluate study-renderer")
+    made = open_study(profile, **json.loads((work / PLAN).read_text()), folder=work)
+    if not made.nets.missing():
+        made.scores.run()
+    return write_tables(made, profile, folder, start, "paperlib evaluate study-renderer")

@@ -129,7 +129,7 @@ def test_correlations_are_taken_inside_clips():
     rows = renderer_motion.error_rows(frame_lines(), COMMON)
     (speed,) = select(rows, row="full", beta="true", metric="spearman_speed")
     (yaw,) = select(rows, row="full", beta="true", metric="spearman_yaw")
-    assert speed.value > 0.98 and yaw.low < 0 < yaw.high
+    assert speed.value > 0.98 and abs(yaw.value) < 0.2
     (still,) = select(rows, row="frozen_mouth", metric="spearman_speed")
     assert still.value is None and "constant" in still.protocol  # an error that never changes has no correlation
     bins = [select(rows, row="full", beta="true", metric=f"error_speed_{k}")[0].value for k in range(3)]
@@ -143,10 +143,10 @@ def test_failures_are_the_worst_frames_and_their_reason_is_what_stands_out():
     assert worst[0]["frame"] == max((x for x in lines if x["clip"] == "c2"), key=lambda x: x["error_predicted"])["frame"]
     plain = [line | {k: 1.0 for k in renderer_failures.REASONS} for line in lines]
     (nothing,) = renderer_failures.worst_frames(plain, 1)
-    assert nothing["reason"] == renderer_failures.UNEXPLAINED and "nothing measured" in renderer_failures.caption(nothing)
+    assert nothing["reasons"] == {} and "nothing measured" in renderer_failures.caption(nothing)
     plain[nothing["frame"] + 60 * 2]["yaw"] = 50.0
     (turned,) = renderer_failures.worst_frames(plain, 1)
-    assert turned["reason"] == "yaw" and "turned away" in renderer_failures.caption(turned)
+    assert list(turned["reasons"]) == ["yaw"] and "turned away (100% of frames below)" in renderer_failures.caption(turned)
 
 
 def test_shares_are_projections_and_pool_by_contrast():
@@ -156,18 +156,23 @@ def test_shares_are_projections_and_pool_by_contrast():
     assert pooled.value == pytest.approx(0.31 / 1.04) and pooled.low == pytest.approx(0.25) and pooled.high == pytest.approx(0.3)
 
 
-def test_leakage_of_pictures_whose_answer_is_known(dub, net):
+def test_leakage_of_pictures_whose_answer_is_known(dub, net, monkeypatch):
     """Pasting the stranger is all of it, half a mixture half of the colour, the truth none."""
+    monkeypatch.setattr(renderer_leakage.identity, "descriptors", lambda frames, lmk, keep=None: frames.mean((1, 2)))  # quick
     other = made_clips.clip(3, 0, frames=30)
     pictures = renderer_leakage.dubs_of(dub, other, net)
     pictures["full"] = 0.5 * (pictures["truth"] + pictures["stranger_pasted"])
     leak = renderer_leakage.measure_clip(dub, other, pictures)
     top, bottom = leak.terms["colour_share", "crop"]["full"]
     assert top / bottom == pytest.approx(0.5, abs=1e-6)
-    top, bottom = leak.terms["identity_share", "crop"]["stranger_pasted"]
-    assert top == bottom and leak.values["csim", "frame"]["truth"] == pytest.approx(1)
-    assert leak.values["distance", "crop"]["truth"] == 0
+    assert leak.values["csim", "frame"]["truth"] == pytest.approx(1) and leak.values["distance", "crop"]["truth"] == 0
+    like = leak.values["csim_stranger", "frame"]
+    assert leak.values["csim_stranger_gain", "frame"]["stranger_pasted"] == like["stranger_pasted"] - like["truth"]
     assert not torch.equal(pictures["stranger_reference"], renderer_leakage.dubs_of(dub, dub.source, net)["stranger_reference"])
+    quarter = dict(pictures, full=pictures["truth"])
+    quarter["stranger_reference"] = quarter["full"] + 0.25 * (pictures["stranger_warp"] - pictures["warp_only"])
+    top, bottom = renderer_leakage.measure_clip(dub, other, quarter).terms["warp_share", "crop"]["stranger_reference"]
+    assert top / bottom == pytest.approx(0.25, abs=1e-4)
     rows = renderer_leakage.rows_of([leak, leak], COMMON)
     for r in rows:
         row_id(r.table, r.row)

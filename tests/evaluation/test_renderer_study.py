@@ -71,7 +71,7 @@ def study(bank, tmp_path_factory):
 def test_a_bank_comes_back_as_it_was_cut(bank):
     loaded = renderer_bank.load_bank(bank)
     again = renderer_bank.dub_item(made_clips.clip(1, 0), made_clips.clip(1, 1), torch.zeros(made_clips.FRAMES, 64), 64)
-    for name in ("source", "target", "i3d_true", "i3d_predicted", "ref", "frozen", "masks", "mouth", "near", "step"):
+    for name in ("source", "target", "late", "i3d_true", "i3d_predicted", "ref", "frozen", "masks", "mouth", "near", "step"):
         assert torch.equal(getattr(loaded.test[1], name), getattr(again, name)), name
     assert [i.id.speaker for i in loaded.train] == [5, 6] and isinstance(loaded.val[0], RenderItem) and isinstance(again, DubItem)
     assert again.step.tolist() == list(range(0, made_clips.FRAMES, renderer_bank.TEST_STRIDE))
@@ -82,6 +82,10 @@ def test_twins_differ_inside_the_mask_and_the_told_mouths_differ(bank):
     apart = (item.source.int() - item.target.int()).abs().amax(-1)
     assert apart[item.masks].float().mean() > 5 * apart[~item.masks].float().mean() and apart[item.masks].max() > 20
     assert not torch.equal(item.i3d_true, item.i3d_predicted)
+    frames = torch.from_numpy(made_clips.clip(0, 1).frames)
+    assert torch.equal(item.late[1], frames[renderer_bank.TEST_STRIDE - 1]) and torch.equal(
+        item.target[1], frames[renderer_bank.TEST_STRIDE]
+    )
 
 
 def test_pictures_shrink_by_area_and_never_grow():

@@ -89,6 +89,7 @@ def test_the_rule_of_a_verdict():
     assert tables.ordering_verdict(clear, seeds, 0.06, "higher") == "tie"
     assert tables.ordering_verdict(clear, np.array([0.6, 0.9, -0.1]), 0.01, "higher") == "tie"
     assert tables.ordering_verdict(Interval(0.5, np.nan, np.nan, 2, 1), seeds, np.nan, "higher") == "no verdict"
+    assert tables.ordering_verdict(Interval(0.5, 0.2, 0.8, 4, 2, p=0.001), seeds, 0.01, "higher") == "no verdict"  # two speakers
 
 
 def test_values_that_are_missing_in_one_seed_leave_the_clip_out():
