@@ -186,7 +186,7 @@ class RendererConfig:
 class DeviceConfig:
     """Where stage 2 trains, in Lightning Fabric's words; the paper: one RTX 3090, precision not stated."""
 
-    accelerator: str = "auto"  # a GPU where there is one; "cpu" to stay away from it
+    accelerator: str = "auto"  # CUDA where there is one, else the processor; or one of Fabric's names
     devices: int = 1  # processes, one a device; `batch` is the batch of each
     strategy: str = "auto"  # with several devices "ddp": the command starts itself once more for each
     precision: str = "32-true"  # or "bf16-mixed": networks in bfloat16, losses, penalty and flow in float32

@@ -23,7 +23,7 @@ PRECISIONS = ("32-true", "bf16-mixed")  # 16-bit floats without bfloat16's range
 
 
 def launch(cfg: DeviceConfig) -> Fabric:
-    """A started Fabric: accelerator "auto" is a GPU where there is one; with `devices` > 1 every process returns from here.
+    """A started Fabric. Accelerator "auto" is CUDA where there is one, else the processor; with `devices` > 1 each process comes back.
 
     InputError for a precision that is not supported or devices that are not there.
     """
@@ -32,8 +32,11 @@ def launch(cfg: DeviceConfig) -> Fabric:
     if cfg.precision not in PRECISIONS:
         raise InputError(f"device.precision {cfg.precision!r}: choose one of {', '.join(PRECISIONS)}")
     strategy = "ddp" if cfg.strategy == "auto" and cfg.devices > 1 else cfg.strategy
+    accelerator = cfg.accelerator
+    if accelerator == "auto":  # Fabric's own would also choose kinds on which this training was never run
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        fabric = Fabric(accelerator=cfg.accelerator, devices=cfg.devices, strategy=strategy, precision=cfg.precision)
+        fabric = Fabric(accelerator=accelerator, devices=cfg.devices, strategy=strategy, precision=cfg.precision)
     except (ValueError, RuntimeError) as error:  # what Fabric raises for an accelerator or a count that the machine lacks
         raise InputError(f"device.accelerator {cfg.accelerator!r}, device.devices {cfg.devices}: {str(error).splitlines()[0]}") from error
     fabric.launch()

@@ -83,6 +83,7 @@ def test_settings_that_cannot_be_are_said_in_one_line():
     with pytest.raises(InputError, match="device.precision '16-mixed': choose one of 32-true, bf16-mixed"):
         device.launch(DeviceConfig(precision="16-mixed"))
     if not torch.cuda.is_available():
+        assert device.launch(DeviceConfig()).device.type == "cpu"
         with pytest.raises(InputError, match="device.accelerator 'cuda'"):
             device.launch(DeviceConfig(accelerator="cuda"))
 
