@@ -94,6 +94,18 @@ def train_renderer() -> dict:
     return entry(1 / full, 1 / alone, "steps / s", "generator forward and backward alone")
 
 
+def step() -> dict:
+    """One training step of stage 2 against the same step written plainly, in turns; prints where its time goes."""
+    from benchmarks.bench_step import run
+    from paperlib.losses.perceptual import VGGFeatures
+    from paperlib.training.step import Judges
+
+    bank = banks.render_bank(Corpus(CLASSROOM.corpus), "val", 2)
+    flow = checkpoints.load("flow_classroom")[0].requires_grad_(False)
+    judges = Judges(VGGFeatures(CLASSROOM.renderer.vgg_layers), flow)
+    return run(CLASSROOM, judges, lambda generator: banks.render_batch(bank, CLASSROOM.renderer.batch, generator))
+
+
 def dub() -> dict:
     """Frames per second of the whole dub of an embedded clip (no adaptation), against the clip's own 25."""
     import tempfile
@@ -130,7 +142,7 @@ def prepare() -> dict:
 def main() -> None:
     """Run all, or those named on the command line."""
     checkpoints.set_threads()
-    names = sys.argv[1:] or ["rasterizer", "corpus", "prepare", "train_expression", "train_renderer", "dub"]
+    names = sys.argv[1:] or ["rasterizer", "corpus", "prepare", "train_expression", "train_renderer", "step", "dub"]
     results = {}
     print(f"{'benchmark':<18}{'ours':>12}{'reference':>12}{'ratio':>9}  unit; against")
     for name in names:

@@ -13,7 +13,11 @@ from typing import NoReturn
 from paperlib.errors import InputError
 
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor", "judge")
-SCORED = ("all", "fitting", "sync", "expression", "renderer", "figure7", "ablation", "complexity", "ledger", "realism")
+STUDIES = ("study-expression", "study-renderer")  # many small trainings and their scores: table 3; tables 4 to 6
+SCORED = (
+    "all", "fitting", "sync", "expression", "renderer", "motion", "leakage", "factors", "figure7", "ablation", "complexity", "ledger",
+    "study-renderer", "realism",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,14 +60,17 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     add_corpora(command("prepare", "make a corpus ready", None))
 
-    sub = command("train", "train one network and store its checkpoint", _train)
-    sub.add_argument("name", choices=TRAINABLE, help="which network")
+    sub = command("train", "train one network and store its checkpoint, or all networks of a study", _train)
+    sub.add_argument("name", choices=(*TRAINABLE, *STUDIES), help="which network or study")
     _profile(sub)
     sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")
     sub.add_argument("--data", metavar="DIR", help="a folder made by `prepare grid|voxceleb|lrw` instead of the embedded corpus")
     sub.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last state (default), or start anew"
     )
+    from paperlib.cli_study import add_study_options
+
+    add_study_options(sub)
 
     sub = command("evaluate", "score the shipped checkpoint and write results", _evaluate)
     sub.add_argument("what", choices=SCORED, help="which results")
@@ -128,6 +135,11 @@ def _embedded(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     profile = _load(args)
+    from paperlib.cli_study import check_study_options, train_study
+
+    check_study_options(args, STUDIES)
+    if args.name in STUDIES:
+        return train_study(args, profile)
     from paperlib.training.run import train
 
     print(train(args.name, profile, resume=args.resume, **({"data": args.data} if args.data else {})))

@@ -88,6 +88,23 @@ class ExpressionConfig:
 
 
 @dataclass(frozen=True)
+class StudyConfig:
+    """Stage 1's studies: table 3, the window k, the inputs, the transfer. Every network of a study has equal steps and data."""
+
+    speakers: int = 96  # heard in training, four clips each; nothing is rendered for them, so they cost 0.04 s a clip
+    val_speakers: int = 8
+    test_speakers: int = 24
+    steps: int = 600  # for every row alike; what the whole sweep has minutes for
+    validate_every: int = 100
+    seeds: int = 3
+    windows: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)  # k of (5)
+    grid_clips: tuple[int, ...] = (0, 10, 30, 60)  # recorded clips of one person that a trained network is tuned on
+    grid_steps: int = 150
+    grid_lr: float = 3e-4  # for tuning; from scratch it is `expression.lr`
+    grid_scratch_steps: int = 300  # without a trained network to start from
+
+
+@dataclass(frozen=True)
 class FlowConfig:
     """Small optical-flow network C of (27), trained on the corpus's true flow."""
 
@@ -144,6 +161,10 @@ class RendererConfig:
     ftex_proj: int = 8  # F_tex enters (19) through a narrow projection (table 7 leaves no room for a dense one)
     msaf_scales: tuple[str, ...] = ("low", "high")  # table 6: quarter size, full size
     msaf_init: float = 0.1  # start of the learnable scale of (22); not stated
+    use_sfm: bool = True  # False: no flow, the reference enters as it was filmed (part of table 4's "base")
+    use_tmn: bool = True  # False: table 4's "w/o feature-enhancement network"; nothing is then left for MSAF to fuse
+    use_msaf: bool = True  # False: table 4's "w/o MSAF"
+    msaf_scale: str | float = "learnable"  # s of (22): learned, or a fixed number (table 5)
     critic_base: int = 16
     critic_every: int = 1  # critic steps per generator step
     batch: int = 4  # the paper: 2
@@ -160,6 +181,20 @@ class RendererConfig:
     corr_form: str = "cwl"  # cwl | printed | flow_magnitude, see losses.correspondence
     vgg_layers: tuple[str, ...] = ("relu1_2", "relu2_2")  # VGG-16; `paper` adds relu3_3
     vgg_size: int = 48  # features are computed on the mouth crop at this size (0: whole frame)
+    patience: int = 0  # validations without a better one that end a stage ("when stable"); 0: stages have their steps, so runs compare
+    min_gain: float = 0.005  # a validation is better if it is lower by this share: half a percent is beyond its noise from look to look
+    penalty_every: int = 1  # critic steps between gradient penalties, each then weighted by as many; above 1 is another method than (26)
+    sample_every: int = 5  # validations between sample pictures of a training (0: none)
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Where stage 2 trains, in Lightning Fabric's words; the paper: one RTX 3090, precision not stated."""
+
+    accelerator: str = "auto"  # CUDA where there is one, else the processor; or one of Fabric's names
+    devices: int = 1  # processes, one a device; `batch` is the batch of each
+    strategy: str = "auto"  # with several devices "ddp": the command starts itself once more for each
+    precision: str = "32-true"  # or "bf16-mixed": networks in bfloat16, losses, penalty and flow in float32
 
 
 @dataclass(frozen=True)
@@ -195,10 +230,12 @@ class Profile:
     sync: SyncConfig = field(default_factory=SyncConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     expression: ExpressionConfig = field(default_factory=ExpressionConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
 
     @property
     def size(self) -> int:
@@ -215,6 +252,10 @@ _SMOKE = Profile(
     expression=ExpressionConfig(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,
         window=15, steps=60, batch=4,
+    ),
+    study=StudyConfig(
+        speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, windows=(0, 2), grid_clips=(0, 2), grid_steps=10,
+        grid_scratch_steps=10,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),
@@ -239,6 +280,8 @@ _PAPER = Profile(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
         visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
     ),
+    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=2000, grid_lr=5e-5,
+        grid_scratch_steps=10_000),
     flow=FlowConfig(width=32, steps=50_000),
     regressor=RegressorConfig(
         size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,
@@ -247,7 +290,7 @@ _PAPER = Profile(
         size=192, sfm_base=64, tmn_base=96, rbfin_base=56, max_channels=384, tmn_max_channels=256, full_res_divisor=1, ftex_proj=8,
         stem_kernel=7, tmn_blocks=5, tmn_convs=2, rbfin_blocks=8, rbfin_convs=4, rbfin_spade_from=2, spade_hidden=96, critic_base=64,
         batch=2, lr=1e-4, steps_warm=100_000, steps_joint1=200_000, steps_joint2=200_000,
-        vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0,
+        vgg_layers=("relu1_2", "relu2_2", "relu3_3"), vgg_size=0, patience=20,
     ),
     judge=JudgeConfig(
         size=48, width=32, embed=256, people=2000, val_people=100, heard_speakers=2500, heard_clips=10, steps=100_000, lr=3e-4,

@@ -8,7 +8,9 @@ here. `paper_checks` does the arithmetic on them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import permutations, product
 
 from paperlib.paper_equations import EQUATIONS, Equation, mentions, resolve, unresolved
 from paperlib.paper_settings import GIVEN, UNSTATED, Given, Unstated, setting
@@ -51,7 +53,8 @@ CONTROL_ROWS = (
     "reference_pasted",
     "warp_only", "i3d_only",
     # sanity rows of the speech
-    "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images",
+    "silent_speech", "swapped_speech", "shifted_speech", "still_semantic_images", "shuffled_speech",
+    *(f"shifted_{side}{n}" for side in "mp" for n in range(1, 6)),  # speech n frames early (m), late (p)
     # predictors that any expression network must beat
     "mean_expression", "ridge_mfcc", "loudness", "frame_index",
     # the same speaker saying the same once more: what no predictor can know
@@ -71,6 +74,21 @@ REMOVED_ROWS = (
     "audio_path_off",  # our extension beside (7), not a part of the paper
 )  # fmt: skip
 SYNC_ROWS = ("expert", "judge")  # evaluation.sync: the networks that say whether lips and speech belong together
+MOTION_ROWS = ("fixed_reference", "truth_noisy")  # evaluation.renderer_motion: one reference for long, and noise that must be seen
+LEAKAGE_ROWS = ("stranger_reference", "stranger_warp", "stranger_pasted")  # evaluation.renderer_leakage
+FACTORS = {  # evaluation.renderer_factors: (the level that makes it easy, the level that PROTOCOL asks for)
+    "beta": ("true", "predicted"), "mask": ("outline", "pose"), "references": ("same", "other"), "adapt": ("yes", "no"),
+}  # fmt: skip
+FACTOR_CELLS = {"_".join(levels): levels for levels in product(*FACTORS.values())}  # true_outline_same_yes ... predicted_pose_other_no
+FACTOR_ROWS = (*FACTOR_CELLS, *(f"effect_{name}" for name in (*FACTORS, "all")))
+ORDERING_ROWS = tuple(f"{t}:{a}>{b}" for t in ("table3", "table4", "table5", "table6") for a, b in permutations(TABLES[t].rows, 2))
+FAILURE_ROWS = tuple(f"failure_{k}" for k in range(1, 13))  # figure 8, worst first
+STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs one by one, networks tuned on recorded people
+    *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "random_teacher", "true_frames", "teacher_x4",
+    *(f"{part}_{how}" for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped")))
+      for how in hows),
+    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 10, 30, 60)),
+)  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
 ROW_IDS: dict[str, tuple[str, ...]] = {
@@ -79,6 +97,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
+    "figure8": FAILURE_ROWS,
 }
 
 
@@ -88,10 +107,16 @@ PAIRED = "full_minus_"  # prefix of a row that holds the paired difference betwe
 def row_id(table: str, row: str) -> str:
     """`row` if the table may hold it, else ValueError.
 
-    `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `ledger` holds claims.
+    `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `orderings` which of two printed rows
+    is better; `ledger` holds claims.
     """
+    name = row.removeprefix(PAIRED)
     if table.startswith("controls_"):
-        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *SYNC_ROWS, *MINI_ROWS)
+        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *SYNC_ROWS, *MINI_ROWS, *MOTION_ROWS, *LEAKAGE_ROWS, *FACTOR_ROWS)
+    elif table == "orderings":
+        allowed = ORDERING_ROWS
+    elif table.startswith("expression_"):
+        allowed, name = (*STUDY_ROWS, *CONTROL_ROWS), re.sub(r"^(k\d|tuned_\d+)_minus_", "", name)  # paired with that row, not with full
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":
@@ -100,7 +125,7 @@ def row_id(table: str, row: str) -> str:
         allowed = tuple(CLAIMS)
     else:
         allowed = ROW_IDS.get(table, ())
-    if row.removeprefix(PAIRED) not in allowed:
+    if name not in allowed:
         raise ValueError(f"{table}: unknown row {row!r}; known: {', '.join(allowed) or 'no such table'}")
     return row
 

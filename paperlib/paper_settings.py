@@ -183,6 +183,12 @@ UNSTATED: tuple[Unstated, ...] = (
     ),
     Unstated("scales of MSAF", "config:renderer.msaf_scales", "table 6's 'all scales': quarter and full size"),
     Unstated("start of MSAF's scale in (22)", "config:renderer.msaf_init", "0 would stop the gradient of every branch at the first step"),
+    Unstated(
+        "what table 4's base is",
+        "paperlib.evaluation.renderer_variants:VARIANTS",
+        "the text says that it lacks motion awareness and feature enhancement and under-uses the reference",
+        "RBFIN alone, the reference as it was filmed; no correspondence loss, no stages",
+    ),
     Unstated("critic's width", "config:renderer.critic_base", "64 at `paper`, as PatchGAN"),
     Unstated("critic steps per generator step", "config:renderer.critic_every", "one: the adversarial term is small"),
     Unstated("lambda_gp of (26)", "config:renderer.lambda_gp", "WGAN-GP's own value"),
@@ -198,6 +204,14 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("end of SFM-and-TMN-only training", "config:renderer.steps_warm", "'when stable' is not a number"),
     Unstated("steps at eps 0.1", "config:renderer.steps_joint1", "'later' is not a number"),
     Unstated("steps at eps 0.2", "config:renderer.steps_joint2", "'later' is not a number"),
+    Unstated(
+        "when a stage is stable",
+        "config:renderer.patience",
+        "so many validations without a better one; the steps above are then the most a stage takes (0: its steps, so that runs compare)",
+    ),
+    Unstated("gain that counts as better", "config:renderer.min_gain", "half a percent is beyond the validation's noise from look to look"),
+    Unstated("critic steps between penalties of (26)", "config:renderer.penalty_every", "(26) has one a step; fewer are another method"),
+    Unstated("precision of stage 2's training", "config:device.precision", "float32 is what 'trained on one RTX 3090' says by default"),
 )
 
 

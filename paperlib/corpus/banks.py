@@ -152,14 +152,19 @@ def reference_index(t: int, n: int, generator: torch.Generator) -> int:
     return 0 if t > n - 1 - t else n - 1
 
 
-def render_batch(bank: list[RenderItem], size: int, generator: torch.Generator) -> RenderBatch:
-    """`size` random (target, reference) pairs; each pair within one clip."""
+def draw_rows(bank: list[RenderItem], size: int, generator: torch.Generator) -> list[tuple[RenderItem, int, int]]:
+    """`size` random (clip, target frame, reference frame); each pair within one clip."""
     rows = []
     for _ in range(size):
         item = bank[int(torch.randint(len(bank), (1,), generator=generator))]
         t = int(torch.randint(len(item.frames), (1,), generator=generator))
         rows.append((item, t, reference_index(t, len(item.frames), generator)))
-    return collate(rows)
+    return rows
+
+
+def render_batch(bank: list[RenderItem], size: int, generator: torch.Generator) -> RenderBatch:
+    """`size` random (target, reference) pairs; each pair within one clip."""
+    return collate(draw_rows(bank, size, generator))
 
 
 def collate(rows: list[tuple[RenderItem, int, int]]) -> RenderBatch:

@@ -1,4 +1,4 @@
-"""What a model must beat: the mean expression, ridge regression on speech, and a mouth that never moves."""
+"""What a model must beat: the mean expression, ridge regression on speech or on the clock, and a mouth that never moves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from paperlib.config import FPS
 from paperlib.corpus.banks import SpeechItem
 from paperlib.media.audio import loudness, set_level
 
@@ -22,6 +23,15 @@ def frame_mfcc(item: SpeechItem) -> np.ndarray:
 def frame_loudness(item: SpeechItem) -> np.ndarray:
     """(T, 1) loudness of each frame in units of 10 dB, the clip's level set first: all that a volume meter knows."""
     return loudness(set_level(item.wave), len(item.exp))[:, None].astype(np.float64) / 10.0
+
+
+def frame_index(item: SpeechItem) -> np.ndarray:
+    """(T, 14) what the clock alone tells: cosines over the clip and how far its two ends are, whatever is said."""
+    n = len(item.exp)
+    t = (np.arange(n) + 0.5) / FPS
+    waves = [np.cos(np.pi * j * t * FPS / n) for j in range(1, 9)]
+    ends = [np.exp(-d / s) for d in (t, n / FPS - t) for s in (0.1, 0.3, 0.9)]
+    return np.stack([*waves, *ends], 1)
 
 
 def stack_context(x: np.ndarray, reach: int = REACH) -> np.ndarray:

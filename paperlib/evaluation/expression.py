@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,46 +14,17 @@ from paperlib.corpus import synthetic
 from paperlib.corpus.banks import SpeechItem, speech_bank, speech_item
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
-from paperlib.evaluation.controls import Ridge, frame_loudness
-from paperlib.face3d.landmarks import lip_opening
-from paperlib.face3d.morphable_model import PARTS, default_model
+from paperlib.evaluation.controls import Ridge, frame_index, frame_loudness
+from paperlib.evaluation.expression_inputs import WRONG_ROWS, Heard, wrong_speech
+from paperlib.evaluation.expression_inputs import silent as without_speech
+from paperlib.evaluation.expression_measures import UNITS, lip_error_mm, measures, opening_mm
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
 from paperlib.results import Row, interval_fields, provenance, write_results
 from paperlib.training import checkpoints
 from paperlib.training.expression import predict
 from paperlib.training.teacher import neutral_face, semantic_images
 
-MM = 100.0  # one model unit is 10 cm
-
-
-def opening_mm(exp: torch.Tensor) -> np.ndarray:
-    """(T,) lip opening in mm of expressions (T, 64) on the mean face."""
-    model = default_model()
-    verts = model.shape(torch.zeros(len(exp), 80), exp)
-    return lip_opening(model.landmarks(verts)).numpy() * MM
-
-
-def lip_error_mm(pred: torch.Tensor, exp: torch.Tensor) -> float:
-    """Mean distance in mm between predicted and true lip vertices, identity and pose removed."""
-    model = default_model()
-    lips = model.part == PARTS.index("lips")
-    delta = torch.einsum("vck,tk->tvc", model.exp_basis[lips], pred - exp)
-    return float(delta.norm(dim=-1).mean()) * MM
-
-
-def measures(pred: torch.Tensor, item: SpeechItem) -> dict[str, float]:
-    """aed (all 64, standard deviations), lip_mm, opening_mm (mean absolute), opening_r (Pearson; nan for a constant)."""
-    opening, truth = opening_mm(pred), opening_mm(item.exp)
-    r = float(np.corrcoef(opening, truth)[0, 1]) if opening.std() > 1e-6 else float("nan")
-    return {
-        "aed": float((pred - item.exp).abs().mean()),
-        "lip_mm": lip_error_mm(pred, item.exp),
-        "opening_mm": float(np.abs(opening - truth).mean()),
-        "opening_r": r,
-    }
-
-
-UNITS = {"aed": "sd", "lip_mm": "mm", "opening_mm": "mm", "opening_r": ""}
+__all__ = ["UNITS", "evaluate", "lip_error_mm", "measures", "opening_mm", "other_take", "predictors", "score", "summarise"]
 
 
 def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
@@ -61,14 +33,21 @@ def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
     teacher, card = checkpoints.load(name.replace("expression", "teacher"))
     face = neutral_face(card["config"]["size"])
     train, val = speech_bank(corpus, "train"), speech_bank(corpus, "val")
-    ridge, volume = Ridge(train, val), Ridge(train, val, features=frame_loudness)
+    ridge, volume, clock = Ridge(train, val), Ridge(train, val, features=frame_loudness), Ridge(train, val, features=frame_index)
     mean = torch.cat([s.exp for s in train]).mean(0)
 
     def ours(item: SpeechItem) -> torch.Tensor:
         return predict(net, item.mfcc, semantic_images(teacher, face, item.mel))
 
-    def swapped(item: SpeechItem) -> torch.Tensor:
-        return ours(speech_item(corpus, pair_of(item.id)))
+    @lru_cache(maxsize=4)
+    def given(clip, quiet: bool = False) -> Heard:
+        item = speech_item(corpus, clip)
+        item = without_speech(item) if quiet else item
+        return Heard(item.mfcc, semantic_images(teacher, face, item.mel))
+
+    def misfed(item: SpeechItem, row: str) -> torch.Tensor:
+        feed = wrong_speech(item, given(item.id), given(pair_of(item.id)), given(item.id, True))[row]
+        return predict(net, feed.mfcc, feed.images)
 
     def still_images(item: SpeechItem) -> torch.Tensor:
         return predict(net, item.mfcc, face[None].expand(len(item.mfcc), -1, -1, -1))
@@ -78,7 +57,9 @@ def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
         "mean_expression": lambda item: mean[None].expand(len(item.exp), -1),
         "ridge_mfcc": ridge.predict,
         "loudness": volume.predict,
-        "swapped_speech": swapped,
+        "frame_index": clock.predict,
+        "truth": lambda item: item.exp,
+        **{row: partial(misfed, row=row) for row in WRONG_ROWS},
         "still_semantic_images": still_images,
         "other_take": lambda item: other_take(corpus, item),
     }

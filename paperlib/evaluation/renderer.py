@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -33,25 +34,40 @@ METRICS = {"psnr": "dB", "ssim": "", "lpips": "", "skill": "", "opening_r": "", 
 
 
 @dataclass
-class Shipped:
-    """The shipped networks that a dub needs."""
+class Hearing:
+    """Stage 1 as shipped: speech in, expressions out."""
 
-    renderer: torch.nn.Module
     expression: torch.nn.Module
     teacher: torch.nn.Module
     face: torch.Tensor
 
     @classmethod
-    def load(cls, suffix: str = "classroom") -> Shipped:
-        """Load them by the name of the profile they were trained under."""
-        teacher, card = checkpoints.load(f"teacher_{suffix}")
-        renderer, expression = (checkpoints.load(f"{kind}_{suffix}")[0] for kind in ("renderer", "expression"))
-        return cls(renderer, expression, teacher, neutral_face(card["config"]["size"]))
+    def load(cls, suffix: str = "classroom", folder: Path | None = None) -> Self:
+        """Load the networks by the name of the profile they were trained under (folder: default data/checkpoints)."""
+        teacher, card = checkpoints.load(f"teacher_{suffix}", folder)
+        face = neutral_face(card["config"]["size"])
+        others = {name: checkpoints.load(f"{name}_{suffix}", folder)[0] for name in cls._others()}
+        return cls(teacher=teacher, face=face, **others)
+
+    @classmethod
+    def _others(cls) -> tuple[str, ...]:
+        return ("expression",)
 
     def expressions(self, corpus: Corpus, clip) -> torch.Tensor:
         """(T, 64) predicted from the speech of an embedded clip."""
         item = speech_item(corpus, clip)
         return predict(self.expression, item.mfcc, semantic_images(self.teacher, self.face, item.mel))
+
+
+@dataclass
+class Shipped(Hearing):
+    """The shipped networks that a dub needs."""
+
+    renderer: torch.nn.Module
+
+    @classmethod
+    def _others(cls) -> tuple[str, ...]:
+        return ("expression", "renderer")
 
 
 @torch.no_grad()
@@ -72,6 +88,8 @@ def run_renderer(net, item: RenderItem, batch: int = 16, seed: int = 3) -> dict[
         drawn = torch.where(b.i3d.amax(1, keepdim=True) > 0, b.i3d, b.ref)  # where the face model draws nothing, the reference shows
         inside = {"full": out.i_i, "warp_only": out.warp, "intermediate": out.i_e, "i3d_only": drawn, "reference_pasted": b.ref}
         for name, picture in inside.items():
+            if picture is None:
+                continue  # a network of table 4 that paints nothing before RBFIN
             parts.setdefault(name, []).append(picture.clamp(0, 1) * b.mask + b.crop)
     return {k: torch.cat(v) for k, v in parts.items()}
 

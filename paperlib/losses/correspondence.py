@@ -38,11 +38,11 @@ def warp_by(image: Tensor, flow: Tensor) -> Tensor:
 def correspondence_wise(pred: Tensor, target: Tensor, flow_fn: FlowFn, shrink: float = FLOW_SHRINK) -> Tensor:
     """Geng et al. 2022: mean |warp(pred -> target) - target| + mean |warp(target -> pred) - pred|; scalar.
 
-    The flows are constants: no gradient reaches `flow_fn`.
+    The flows are constants: no gradient reaches `flow_fn`. A `flow_fn` with a method `both_ways(a, b)` is asked once for both.
     """
+    both = getattr(flow_fn, "both_ways", lambda a, b: (flow_fn(a, b), flow_fn(b, a)))
     with torch.no_grad():
-        to_pred = flow_fn(target, pred).detach() * (1 - shrink)
-        to_target = flow_fn(pred, target).detach() * (1 - shrink)
+        to_pred, to_target = (flow.detach() * (1 - shrink) for flow in both(target, pred))
     return (warp_by(pred, to_pred) - target).abs().mean() + (warp_by(target, to_target) - pred).abs().mean()
 
 

@@ -89,20 +89,16 @@ def perceptual_loss(feats_pred: Mapping[str, Tensor], feats_target: Mapping[str,
 def gram(features: Tensor) -> Tensor:
     """G(F) = F F^T of eq. (29): (B, C, H, W) -> (B, C, C), F flattened to C x HW, not normalised."""
     check_shape("features", features, (None, None, None, None))
-    flat = features.flatten(2)
+    if features.is_contiguous():
+        flat = features.flatten(2)
+    else:  # channels last in memory: the same matrix without a copy
+        flat = features.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
     return flat @ flat.transpose(1, 2)
 
 
 def style_loss(feats_pred: Mapping[str, Tensor], feats_target: Mapping[str, Tensor]) -> Tensor:
-    """L_style of eq. (29): sum over layers of ||G(phi_l(I_i)) - G(phi_l(I_t))||_1 / (C_l H_l W_l)^2, averaged over the batch.
-
-    The normaliser is divided into F before the product, which is the same number without large intermediates.
-    """
-    total = 0
-    for a, b in _pairs(feats_pred, feats_target):
-        size = a[0].numel()
-        total = total + (gram(a / size) - gram(b / size)).abs().sum((1, 2)).mean()
-    return total
+    """L_style of eq. (29): sum over layers of ||G(phi_l(I_i)) - G(phi_l(I_t))||_1 / (C_l H_l W_l)^2, averaged over the batch."""
+    return sum((gram(a) - gram(b)).abs().sum((1, 2)).mean() / a[0].numel() ** 2 for a, b in _pairs(feats_pred, feats_target))
 
 
 def crop_resize(images: Tensor, boxes: Tensor, size: int) -> Tensor:

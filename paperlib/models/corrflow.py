@@ -22,15 +22,30 @@ FINEST = 1  # the last flow update is at 1/4, as SFM's: an update at 1/2 costs t
 def local_correlation(a: Tensor, b: Tensor, radius: int = RADIUS) -> Tensor:
     """Mean product of a(p) and b(p + d) for every |dx|, |dy| <= radius; b is zero outside its frame.
 
-    (B, C, H, W) twice -> (B, (2r+1)^2, H, W), ordered dy from -r to r, dx fastest.
+    (B, C, H, W) twice -> (B, (2r+1)^2, H, W), ordered dy from -r to r, dx fastest. Each row of a meets each shifted row of b in
+    one matrix product, of which the diagonals are kept: four times the needed products, and far quicker than gathering patches.
     """
     batch, channels, height, width = a.shape
-    near = F.unfold(b, 2 * radius + 1, padding=radius).view(batch, channels, -1, height, width)
-    return torch.einsum("bchw,bcnhw->bnhw", a, near) / channels
+    side = 2 * radius + 1
+    rows_a = a.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
+    rows_b = F.pad(b, [radius] * 4).permute(0, 2, 1, 3).contiguous()  # (B, H + 2r, C, W + 2r)
+    out = []
+    for dy in range(side):
+        product = rows_a @ rows_b[:, dy : dy + height]  # (B, H, W, W + 2r)
+        *outer, row, column = product.stride()
+        out.append(product.as_strided((batch, height, width, side), (*outer, row + column, column)))  # entries (x, x + dx)
+    return torch.stack(out, dim=1).permute(0, 1, 4, 2, 3).flatten(1, 2) / channels
 
 
 def _conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.LeakyReLU(LEAK, inplace=True))
+
+
+def _check_pair(a: Tensor, b: Tensor) -> None:
+    check_shape("a", a, (None, 3, None, None))
+    check_shape("b", b, tuple(a.shape))
+    if a.shape[2] % 2**LEVELS or a.shape[3] % 2**LEVELS:
+        raise ValueError(f"a: sides must be divisible by {2**LEVELS}, got {tuple(a.shape[2:])}")
 
 
 class FlowNet(nn.Module):
@@ -59,12 +74,19 @@ class FlowNet(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two frames (B, 3, H, W) in [0, 1], sides divisible by 8 -> backward flow (B, 2, H, W) px: warp(b, flow) is like a."""
-        check_shape("a", a, (None, 3, None, None))
-        check_shape("b", b, tuple(a.shape))
-        if a.shape[2] % 2**LEVELS or a.shape[3] % 2**LEVELS:
-            raise ValueError(f"a: sides must be divisible by {2**LEVELS}, got {tuple(a.shape[2:])}")
-        from_a, from_b = self.features(a), self.features(b)
-        flow = a.new_zeros(a.shape[0], 2, a.shape[2] // 2**LEVELS, a.shape[3] // 2**LEVELS)  # in pixels of its own level
+        _check_pair(a, b)
+        return self._between(self.features(a), self.features(b))
+
+    def both_ways(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """(flow from a to b, flow from b to a) for the price of one set of features; as two calls of `forward`."""
+        _check_pair(a, b)
+        features = self.features(torch.cat([a, b]))
+        there, back = self._between(features, [x.roll(len(a), 0) for x in features]).chunk(2)
+        return there, back
+
+    def _between(self, from_a: list[Tensor], from_b: list[Tensor]) -> Tensor:
+        coarse = from_a[-1]
+        flow = coarse.new_zeros(coarse.shape[0], 2, *coarse.shape[2:])  # in pixels of its own level
         for level in reversed(range(FINEST, LEVELS)):
             if level < LEVELS - 1:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +17,14 @@ from paperlib.models.unet import ColourAttention, Decoder, Encoder, level_widths
 class RBFIN(nn.Module):
     """Reference-based face inpainting, eq. (17): (C_i, A_i) = RBFIN(I_warp, I_3D, I_crop, F_tex).
 
-    MSAF fuses F_tex at the scales of `cfg.msaf_scales` ("low": a quarter of the size, "high": full size; table 6).
-    `msaf_scale` is "learnable" or the fixed s of table 5; `use_msaf=False` builds no fusion and ignores F_tex (table 4).
+    MSAF fuses F_tex at the scales of `cfg.msaf_scales` ("low": a quarter of the size, "high": full size; table 6), with the s of
+    `cfg.msaf_scale` ("learnable", or the fixed number of table 5). Without `cfg.use_msaf` or `cfg.use_tmn` no fusion is built and F_tex
+    is ignored (table 4). `switches` replaces fields of `cfg` by name.
     """
 
-    def __init__(self, cfg: RendererConfig, use_msaf: bool = True, msaf_scale: str | float = "learnable"):
+    def __init__(self, cfg: RendererConfig, **switches):
         super().__init__()
+        cfg = dataclasses.replace(cfg, **switches)
         unknown = set(cfg.msaf_scales) - set(SCALES)
         if unknown:
             raise ValueError(f"msaf_scales: expected names out of {sorted(SCALES)}, got {sorted(unknown)}")
@@ -29,8 +33,8 @@ class RBFIN(nn.Module):
         self.encoder = Encoder(9, widths, cfg.rbfin_blocks, cfg.rbfin_encoder_convs, cfg.stem_kernel)
         self.decoder = Decoder(widths, cfg.spade_hidden, cfg.rbfin_spade_from, cfg.rbfin_convs, cfg.narrow_first)
         self.msaf = nn.ModuleDict(
-            {name: MSAF(widths[SCALES[name]], tex[SCALES[name]], cfg.ftex_proj, cfg.msaf_init, msaf_scale) for name in cfg.msaf_scales}
-            if use_msaf
+            {name: MSAF(widths[SCALES[name]], tex[SCALES[name]], cfg.ftex_proj, cfg.msaf_init, cfg.msaf_scale) for name in cfg.msaf_scales}
+            if cfg.use_msaf and cfg.use_tmn
             else {}
         )
         self.head = ColourAttention(widths[0], 9, copy=0, attention_bias=0.0, hole=6)  # A_i starts near 1 in the hole

@@ -15,6 +15,7 @@ from paperlib.losses.expression import expression_loss, shape_loss, total_expres
 from paperlib.models.expression import ExpressionNet
 from paperlib.training.loop import History, fit
 from paperlib.training.optim import Ranger, flat_cosine
+from paperlib.training.sweep import Draws
 
 
 @dataclass
@@ -59,25 +60,32 @@ def losses(model, pred: torch.Tensor, coeffs: torch.Tensor) -> tuple[torch.Tenso
 
 
 @torch.no_grad()
-def predict(net: ExpressionNet, mfcc: torch.Tensor, semantic: torch.Tensor) -> torch.Tensor:
-    """(T, 64) expressions of a whole clip from mfcc (T, 13, 28) and semantic images (T, 3, S, S), uint8 or [0, 1]."""
+def predict(net: ExpressionNet, mfcc: torch.Tensor, semantic: torch.Tensor | None) -> torch.Tensor:
+    """(T, 64) expressions of a whole clip from mfcc (T, 13, 28) and semantic images (T, 3, S, S), uint8 or [0, 1], or None for a
+    network without them."""
     net.eval()
-    semantic = semantic.float() / 255 if semantic.dtype == torch.uint8 else semantic
-    return net(mfcc[None], semantic[None]).exp[0]
+    if semantic is not None:
+        semantic = (semantic.float() / 255 if semantic.dtype == torch.uint8 else semantic)[None]
+    return net(mfcc[None], semantic).exp[0]
 
 
 def train_expression(
     net: ExpressionNet, model, train: list[Sequence], val: list[Sequence], cfg: ExpressionConfig, seed: int, **loop
 ) -> History:
-    """Minimise (13) with Ranger; validation is the mean absolute expression error on whole unseen clips. loop: see `loop.fit`."""
-    generator = torch.Generator().manual_seed(seed)
+    """Minimise (13) with Ranger; validation is the mean absolute expression error on whole unseen clips. loop: see `loop.fit`.
+
+    The weights lie channels last while they are trained, in which order a CPU's convolutions and poolings are faster; what they
+    compute is the same up to rounding. A stopped training goes on with the draws it would have made.
+    """
+    draws = Draws(seed)
+    net.to(memory_format=torch.channels_last)
     optimiser = Ranger(net.parameters(), cfg.lr)
 
     def step(i: int) -> Mapping[str, float]:
         net.train()
         for group in optimiser.param_groups:  # flat, then cosine over the last quarter, as Ranger's author recommends
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps)
-        mfcc, semantic, coeffs = windows(train, cfg.window, cfg.batch, generator)
+        mfcc, semantic, coeffs = windows(train, cfg.window, cfg.batch, draws.generator)
         l_exp, l_shape = losses(model, net(mfcc, semantic).exp, coeffs)
         loss = total_expression_loss(l_exp, l_shape, cfg.lambda_shape)
         optimiser.zero_grad()
@@ -90,4 +98,7 @@ def train_expression(
         errors = [(predict(net, s.mfcc, s.semantic) - s.coeffs[:, 80:144]).abs().mean() for s in val]
         return {"val": torch.stack(errors).mean().item()}
 
-    return fit(step, cfg.steps, state={"net": net, "optimiser": optimiser}, validate=validate, **loop)
+    state = {"net": net, "optimiser": optimiser, "draws": draws}
+    history = fit(step, cfg.steps, state=state, validate=validate, **loop)
+    net.to(memory_format=torch.contiguous_format)
+    return history

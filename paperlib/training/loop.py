@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from paperlib.errors import InputError
+
 
 @dataclass
 class History:
@@ -29,7 +31,7 @@ class History:
 
 
 def fit(
-    step: Callable[[int], Mapping[str, float]],
+    step: Callable[[int], Mapping[str, float | torch.Tensor]],
     steps: int,
     *,
     state: Mapping[str, Any],
@@ -40,8 +42,16 @@ def fit(
     folder: Path | None = None,
     resume: bool = True,
     progress: bool | str = True,
+    stop: Callable[[], bool] | None = None,
+    after_validation: Callable[[int], None] | None = None,
+    writes: bool = True,
 ) -> History:
     """Call `step(i)` for i in 0..steps-1 and keep the log.
+
+    step: its values may be tensors; they are read when a row is logged, so that a GPU need not be waited for at every step.
+    stop: asked after every validation and before the first step; True ends the training there.
+    after_validation: called with the number of steps done, after their validation and before the state is saved.
+    writes: False in all processes but the first of a training on several devices.
 
     state: named modules and optimisers (anything with state_dict); saved under `folder` at each validation and restored by
         `resume`. At the end the state with the lowest `select_by` of `validate` is loaded back (validation chooses, never test).
@@ -57,15 +67,17 @@ def fit(
     start, window = time.perf_counter(), {}
     spent = history.seconds
     label = progress if isinstance(progress, str) else "train"
+    if stop and stop():
+        first = steps
     bar = tqdm(range(first, steps), initial=first, total=steps, desc=label, disable=not progress)
     for i in bar:
         for name, value in step(i).items():
-            window.setdefault(name, []).append(float(value))
-        last = i + 1 == steps
-        if (i + 1) % log_every == 0 or last:
-            row = {"step": float(i + 1), **{k: sum(v) / len(v) for k, v in window.items()}}
+            window.setdefault(name, []).append(value.detach() if isinstance(value, torch.Tensor) else value)
+        due = (i + 1) % validate_every == 0 or i + 1 == steps
+        if (i + 1) % log_every == 0 or due:
+            row = {"step": float(i + 1), **{k: sum(float(x) for x in v) / len(v) for k, v in window.items()}}
             window = {}
-            if validate and ((i + 1) % validate_every == 0 or last):
+            if validate and due:
                 row |= {k: float(v) for k, v in validate().items()}
                 if row[select_by] < history.best_value:
                     history.best_value, history.best_step = row[select_by], i + 1
@@ -73,14 +85,19 @@ def fit(
             history.rows.append(row)
             history.seconds = spent + time.perf_counter() - start
             bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "step"}, refresh=False)
-            if latest and ((i + 1) % validate_every == 0 or last):
+            if due and after_validation:
+                after_validation(i + 1)
+            if latest and due and writes:
                 _save(latest, state, best, history, i + 1)
+            if due and stop and stop():
+                break
+    bar.close()
     if validate and best is None and latest and (folder / "best.pt").exists():
-        best = torch.load(folder / "best.pt", weights_only=True)
+        best = torch.load(folder / "best.pt", weights_only=True, map_location="cpu")
     if validate and best is not None:
         for name, tensors in best.items():
             state[name].load_state_dict(tensors)
-    if folder:
+    if folder and writes:
         write_log(history, folder / "log.csv")
     return history
 
@@ -110,7 +127,7 @@ def _save(path: Path, state: Mapping[str, Any], best: dict | None, history: Hist
         "seconds": history.seconds,
         "rng": torch.get_rng_state(),
     }
-    for target, content in ((path, data), (path.with_name("best.pt"), best)):
+    for target, content in ((path.with_name("best.pt"), best), (path, data)):  # a stop in between only repeats steps
         if content is not None:
             part = target.with_suffix(".part")
             torch.save(content, part)
@@ -118,7 +135,9 @@ def _save(path: Path, state: Mapping[str, Any], best: dict | None, history: Hist
 
 
 def _restore(path: Path, state: Mapping[str, Any]) -> tuple[int, History]:
-    data = torch.load(path, weights_only=True)
+    data = torch.load(path, weights_only=True, map_location="cpu")
+    if missing := sorted(set(state) - set(data["state"])):
+        raise InputError(f"{path}: lacks the state of {', '.join(missing)}, so it was written by other code; start anew with --no-resume")
     for name, part in state.items():
         part.load_state_dict(data["state"][name])
     torch.set_rng_state(data["rng"])

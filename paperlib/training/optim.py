@@ -45,12 +45,16 @@ class Ranger(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            ready: dict[int, list[torch.Tensor]] = {}  # parameters by how many steps they have had: some start in a later stage
             for p in group["params"]:
                 if p.grad is not None:
-                    self._update(p, group)
+                    ready.setdefault(self._state(p)["step"], []).append(p)
+            for done, params in ready.items():
+                self._update(params, done + 1, group)
         return loss
 
-    def _update(self, p: torch.Tensor, group: dict) -> None:
+    def _state(self, p: torch.Tensor) -> dict:
+        """State of one parameter, made at its first step."""
         if p.grad.is_sparse:
             raise RuntimeError("Ranger has no sparse gradients")
         state = self.state[p]
@@ -59,23 +63,33 @@ class Ranger(torch.optim.Optimizer):
             state["exp_avg"] = torch.zeros_like(p)
             state["exp_avg_sq"] = torch.zeros_like(p)
             state["slow"] = p.detach().clone()
+        return state
+
+    def _update(self, params: list[torch.Tensor], step: int, group: dict) -> None:
+        """Step number `step` of parameters that are equally old, one call for all of them."""
         beta1, beta2 = group["betas"]
-        gradient = p.grad
-        if group["centralise"] and gradient.dim() > 1:
-            gradient = gradient - gradient.mean(dim=tuple(range(1, gradient.dim())), keepdim=True)
-        state["step"] += 1
-        state["exp_avg"].lerp_(gradient, 1 - beta1)
-        state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        states = [self.state[p] for p in params]
+        mean, square, slow = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "slow"))
+        gradients = [p.grad for p in params]
+        if group["centralise"]:
+            gradients = [g - g.mean(dim=tuple(range(1, g.dim())), keepdim=True) if g.dim() > 1 else g for g in gradients]
+        for state in states:
+            state["step"] = step
+        torch._foreach_lerp_(mean, gradients, 1 - beta1)
+        torch._foreach_mul_(square, beta2)
+        torch._foreach_addcmul_(square, gradients, gradients, 1 - beta2)
         if group["weight_decay"]:
-            p.mul_(1 - group["lr"] * group["weight_decay"])
-        factor, rectified = radam_scale(state["step"], beta1, beta2)
+            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+        factor, rectified = radam_scale(step, beta1, beta2)
         if rectified:
-            p.addcdiv_(state["exp_avg"], state["exp_avg_sq"].sqrt().add_(group["eps"]), value=-group["lr"] * factor)
+            below = torch._foreach_sqrt(square)
+            torch._foreach_add_(below, group["eps"])
+            torch._foreach_addcdiv_(params, mean, below, -group["lr"] * factor)
         else:
-            p.add_(state["exp_avg"], alpha=-group["lr"] * factor)
-        if state["step"] % group["k"] == 0:
-            state["slow"].lerp_(p, group["alpha"])
-            p.copy_(state["slow"])
+            torch._foreach_add_(params, mean, alpha=-group["lr"] * factor)
+        if step % group["k"] == 0:
+            torch._foreach_lerp_(slow, params, group["alpha"])
+            torch._foreach_copy_(params, slow)
 
 
 def radam_scale(step: int, beta1: float, beta2: float) -> tuple[float, bool]:

@@ -41,6 +41,8 @@ def train(
     extra: dict = {"folder": folder}
     history = _TRAINERS[name](net, profile, corpus, loop, extra)
     del extra["folder"]
+    if not extra.pop("writes", True):  # another process of the same training stores it
+        return folder / f"{name}_{profile.name}.safetensors"
     settings = corpus.card["settings"] if data else config.to_dict(profile.corpus)
     about = {"corpus": {"key": corpus.key, "settings": settings}, "motion": corpus.motion if data else profile.corpus.motion}
     about = {k: extra.pop(k, v) for k, v in about.items()}  # a network with a corpus of its own says which
@@ -124,14 +126,17 @@ def _flow(net, profile, corpus, loop, extra):
 def _renderer(net, profile, corpus, loop, extra):
     from paperlib.corpus.banks import render_bank
     from paperlib.losses.perceptual import VGGFeatures
+    from paperlib.training import device
     from paperlib.training.stages import Judges, train_renderer
 
+    fabric = device.launch(profile.device)
+    extra |= {"device": device.describe(fabric, profile.device), "writes": fabric.is_global_zero}
     flow = _dependency("flow", profile, extra["folder"]).requires_grad_(False)
     judges = Judges(VGGFeatures(profile.renderer.vgg_layers), flow)
     critic = checkpoints.build("critic", profile)
     extra["perceptual"] = f"VGG-16 {', '.join(profile.renderer.vgg_layers)}"
     bank, val = (render_bank(corpus, split) for split in ("train", "val"))
-    return train_renderer(net, critic, judges, bank, val, profile.renderer, profile.seed, **loop)
+    return train_renderer(net, critic, judges, bank, val, profile.renderer, profile.seed, fabric=fabric, **loop)
 
 
 def _regressor(net, profile, corpus, loop, extra):

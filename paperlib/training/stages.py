@@ -2,81 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from paperlib.config import RendererConfig
-from paperlib.corpus.banks import RenderBatch, RenderItem, collate, reference_index, render_batch
-from paperlib.losses.adversarial import critic_loss
-from paperlib.losses.objective import EPS, LossWeights, inpainting_objective, intermediate_objective, total_objective
-from paperlib.losses.perceptual import crop_resize
-from paperlib.models.renderer import Renderer, RendererOutput
+from paperlib.config import DeviceConfig, RendererConfig
+from paperlib.corpus.banks import RenderBatch, RenderItem, collate, draw_rows, reference_index
+from paperlib.models.renderer import Renderer
+from paperlib.training import device as devices
 from paperlib.training.loop import History, fit
-from paperlib.training.optim import Ranger, flat_cosine
+from paperlib.training.optim import Ranger
+from paperlib.training.phases import Clock, Phase, schedule, total_steps
+from paperlib.training.samples import sample_strip, save_strip
+from paperlib.training.step import Judges, channels_last, critic_move, generator_move, objectives, paint
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Judges", "Phase", "objectives", "schedule", "total_steps", "train_renderer", "validation_error", "validation_pairs"]
+
+LOOK = 32  # validation pictures painted at once
 
 
-@dataclass(frozen=True)
-class Phase:
-    """One stage of the schedule: its name for `Renderer.forward` and eps of (32); eps 0 is the intermediate loss alone."""
+class Draws:
+    """The random generator of batches and penalties, as something that is saved and restored."""
 
-    stage: str
-    eps: float
+    def __init__(self, seed: int):
+        self.generator = torch.Generator().manual_seed(seed)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Its state."""
+        return {"state": self.generator.get_state()}
 
-def schedule(cfg: RendererConfig, step: int) -> Phase:
-    """Which phase `step` belongs to; the switches are settings, the paper says only "when stable" and "later".
-
-    >>> cfg = RendererConfig(steps_warm=2, steps_joint1=2, steps_joint2=2)
-    >>> [schedule(cfg, i).eps for i in range(6)]
-    [0.0, 0.0, 0.1, 0.1, 0.2, 0.2]
-    """
-    if step < cfg.steps_warm:
-        return Phase("warm", 0.0)
-    return Phase("joint", EPS["joint1"] if step < cfg.steps_warm + cfg.steps_joint1 else EPS["joint2"])
-
-
-def total_steps(cfg: RendererConfig) -> int:
-    """Steps of all three phases."""
-    return cfg.steps_warm + cfg.steps_joint1 + cfg.steps_joint2
-
-
-@dataclass
-class Judges:
-    """What the losses need beside the networks in training: VGG features and the flow network of (27), frozen; None drops their terms."""
-
-    features: nn.Module | None
-    flow_fn: Callable | None
-
-    def see(self, images: torch.Tensor, boxes: torch.Tensor, size: int) -> dict | None:
-        """VGG features of the mouth crops (of whole images where size is 0)."""
-        if self.features is None:
-            return None
-        return self.features(crop_resize(images, boxes, size) if size else images)
-
-
-def objectives(
-    cfg: RendererConfig, judges: Judges, out: RendererOutput, batch: RenderBatch, critic: nn.Module | None, phase: Phase
-) -> tuple[torch.Tensor, dict[str, float]]:
-    """(32) of one batch and its terms for the log: `e_*` of (31), `i_*` of (30); in the warm phase (31) alone."""
-    weights = LossWeights.of(cfg)
-    with torch.no_grad():
-        wanted = judges.see(batch.target, batch.mouth, cfg.vgg_size)
-    loss, e = intermediate_objective(
-        out.i_e, batch.target, batch.mask, weights, out.warp, judges.flow_fn, cfg.corr_form, batch.ref,
-        critic(out.i_e) if critic is not None else None, judges.see(out.i_e, batch.mouth, cfg.vgg_size), wanted,
-    )  # fmt: skip
-    log = {f"e_{k}": v.item() for k, v in e.items()}
-    if phase.stage == "joint":
-        loss_i, i = inpainting_objective(
-            out.i_i, batch.target, weights, critic(out.i_i) if critic is not None else None,
-            judges.see(out.i_i, batch.mouth, cfg.vgg_size), wanted,
-        )  # fmt: skip
-        log |= {f"i_{k}": v.item() for k, v in i.items()}
-        loss = total_objective(loss_i, loss, phase.eps)
-    return loss, log | {"loss": loss.item()}
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """As it was saved."""
+        self.generator.set_state(state["state"])
 
 
 def train_renderer(
@@ -88,52 +52,72 @@ def train_renderer(
     cfg: RendererConfig,
     seed: int,
     staged: bool = True,
+    fabric: Fabric | None = None,
     **loop,
 ) -> History:
     """Train by (32). `staged=False` is table 4's "w/o staged training": jointly with eps 0.2 from the first step.
 
-    Validation: mean absolute error of I_i inside Omega_c on fixed pairs of unseen speakers. loop: see `loop.fit`.
+    Validation: mean absolute error inside Omega_c on fixed pairs of unseen speakers, of I_i ("val", which chooses the state kept) and
+    of I_e ("val_e"). fabric: where to run (default: this processor, float32). loop: see `loop.fit`; with `folder`, sample pictures go
+    to `<folder>/samples`. A stopped run goes on as if it had not been stopped. `net` comes back on the processor.
     """
-    generator = torch.Generator().manual_seed(seed)
+    fabric = fabric or devices.launch(DeviceConfig(accelerator="cpu"))
+    draws, clock = Draws(seed), Clock(cfg, staged)
+    for module in (net, critic):
+        if module is not None:
+            module.to(fabric.device)
+    channels_last(net, critic)
+    judges = judges.ready(fabric.device)
+    devices.share_state(fabric, *(m for m in (net, critic) if m is not None))
+    share = partial(devices.average_gradients, fabric)
     optimiser = Ranger(net.parameters(), cfg.lr)
     critic_optimiser = torch.optim.Adam(critic.parameters(), cfg.lr, betas=(0.5, 0.9)) if critic is not None else None
-    n = total_steps(cfg)
-    held_out = validation_pairs(val)
+    held_out = devices.move(validation_pairs(val), fabric.device)
 
-    def step(i: int) -> Mapping[str, float]:
+    def step(i: int) -> Mapping[str, float | Tensor]:
         net.train()
-        phase = schedule(cfg, i) if staged else Phase("joint", EPS["joint2"])
-        joint = phase.stage == "joint"
+        phase = clock.phase()
         for group in optimiser.param_groups:
-            group["lr"] = cfg.lr * flat_cosine(i, n)
-        batch = render_batch(train, cfg.batch, generator)
-        out = net(batch.i3d, batch.ref, batch.crop, phase.stage)
-        log: dict[str, float] = {"eps": phase.eps}
-        if critic is not None and i % cfg.critic_every == 0:
-            fakes = [out.i_e.detach()] + ([out.i_i.detach()] if joint else [])
-            loss_d = critic_loss(critic, batch.target, fakes, cfg.lambda_gp, generator)
-            critic_optimiser.zero_grad()
-            loss_d.backward()
-            critic_optimiser.step()
-            log["critic"] = loss_d.item()
+            group["lr"] = cfg.lr * clock.rate()
+        rows = draw_rows(train, cfg.batch * fabric.world_size, draws.generator)[fabric.global_rank :: fabric.world_size]
+        batch = devices.move(collate(rows), fabric.device)
+        out = paint(net, batch, phase.stage, fabric.autocast)
+        log: dict[str, float | Tensor] = {"eps": phase.eps}
         if critic is not None:
+            if i % cfg.critic_every == 0:
+                due = (i // cfg.critic_every) % cfg.penalty_every == 0
+                penalty = cfg.lambda_gp * cfg.penalty_every if due else 0.0
+                log["critic"] = critic_move(critic, critic_optimiser, out, batch, penalty, draws.generator, share)
             critic.requires_grad_(False)
-        loss, terms = objectives(cfg, judges, out, batch, critic, phase)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
+        loss, terms = objectives(cfg, judges, out, batch, critic, phase, fabric.autocast)
+        generator_move(net, optimiser, loss, share)
         if critic is not None:
             critic.requires_grad_(True)
-        return log | terms | {f"scale_{k}": v for k, v in net.rbfin.scales().items()}
+        clock.tick()
+        return log | terms | {f"scale_{name}": module.scale.detach().clone() for name, module in net.rbfin.msaf.items()}
 
     def validate() -> Mapping[str, float]:
-        return {"val": validation_error(net, held_out)}
+        devices.share_state(fabric, net)
+        found = fabric.broadcast(validation_errors(net, held_out))
+        clock.hear(found["val_e" if clock.phase().stage == "warm" else "val"])
+        return found
 
-    state = {"net": net, "optimiser": optimiser}
+    def show(done: int) -> None:
+        looks = done // loop.get("validate_every", 200)
+        if fabric.is_global_zero and folder and cfg.sample_every and (looks % cfg.sample_every == 0 or clock.finished()):
+            save_strip(folder, done, sample_strip(net, held_out))
+
+    folder: Path | None = loop.get("folder")
+    state = {"net": net, "optimiser": optimiser, "draws": draws, "clock": clock}
     if critic is not None:
         state |= {"critic": critic, "critic_optimiser": critic_optimiser}
-    return fit(step, n, state=state, validate=validate, **loop)
+    if not fabric.is_global_zero:
+        loop["progress"] = False
+    history = fit(
+        step, clock.steps, state=state, validate=validate, stop=clock.finished, after_validation=show, writes=fabric.is_global_zero, **loop
+    )
+    net.cpu()
+    return history
 
 
 def validation_pairs(bank: list[RenderItem], per_clip: int = 6) -> RenderBatch:
@@ -147,8 +131,21 @@ def validation_pairs(bank: list[RenderItem], per_clip: int = 6) -> RenderBatch:
 
 
 @torch.no_grad()
+def validation_errors(net: Renderer, batch: RenderBatch) -> dict[str, float]:
+    """Mean absolute error inside Omega_c of I_i ("val") and, where it is painted, of I_e ("val_e"); LOOK pictures at a time."""
+    net.eval()
+    wrong = {"val": 0.0, "val_e": 0.0}
+    parts = (x.split(LOOK) for x in (batch.i3d, batch.ref, batch.crop, batch.target, batch.mask))
+    for i3d, ref, crop, target, mask in zip(*parts, strict=True):
+        out = net(i3d, ref, crop, "joint")
+        for name, painted in (("val", out.i_i), ("val_e", out.i_e)):
+            if painted is None:
+                wrong.pop(name, None)
+            else:
+                wrong[name] += ((painted - target).abs() * mask).sum(dtype=torch.float64)
+    return {name: float(value / (3 * batch.mask.sum(dtype=torch.float64))) for name, value in wrong.items()}
+
+
 def validation_error(net: Renderer, batch: RenderBatch) -> float:
     """Mean absolute error of I_i inside Omega_c."""
-    net.eval()
-    out = net(batch.i3d, batch.ref, batch.crop, "joint")
-    return float(((out.i_i - batch.target).abs() * batch.mask).sum() / (3 * batch.mask.sum()))
+    return validation_errors(net, batch)["val"]

@@ -85,9 +85,13 @@ def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_pat
         (-0.3, -0.2, -0.1, ledger.FAILS),
         (-0.1, 0.1, 0.3, ledger.NOT_TESTABLE),
     ):
-        row = Row("table4", "full_minus_no_msaf", "psnr", value, data="x", low=low, high=high, n=10)
-        lmd = Row("table4", "full_minus_no_msaf", "lmd", -value, data="x", low=-high, high=-low, n=10)  # lower is better
-        write_results("table4", [row, lmd], HEADER, tmp_path)
+        said = {"data": "x", "n": 10, "beta": "predicted"}
+        row = Row("table4", "full_minus_no_msaf", "psnr", value, low=low, high=high, region="crop", **said)
+        lmd = Row("table4", "full_minus_no_msaf", "lmd", -value, low=-high, high=-low, region="mouth", **said)  # lower is better
+        elsewhere = Row(
+            "table4", "full_minus_no_msaf", "psnr", -value, low=-high, high=-low, region="frame", **said
+        )  # no part of the claim
+        write_results("table4", [row, lmd, elsewhere], HEADER, tmp_path)
         assert entries(tmp_path)["msaf_helps"].verdict == verdict
 
 

@@ -51,6 +51,56 @@ def test_penalty_averages_a_map_critic_per_image_and_is_repeatable():
     assert a.item() == b.item()
 
 
+def test_penalty_and_its_gradient_equal_those_of_a_backward_pass_differentiated_once_more():
+    """The definition, with autograd's second derivative, on a smooth critic whose slope differs from picture to picture."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        critic = nn.Sequential(nn.Conv2d(3, 5, 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(5, 4), nn.Softplus(), nn.Linear(4, 1)).double()
+        with torch.no_grad():
+            for p in critic.parameters():
+                p.mul_(3)
+    real, fake = _images(0), _images(1)
+    ours = gradient_penalty(critic, real, fake, torch.Generator().manual_seed(5))
+    eps = torch.rand((3, 1, 1, 1), generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    mixed = (eps * real + (1 - eps) * fake).requires_grad_()
+    slope = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)[0].flatten(1).norm(dim=1)
+    wanted = ((slope - 1) ** 2).mean()
+    assert ours.item() == pytest.approx(wanted.item(), rel=1e-12) and slope.std() > 0.01
+    params = [p for p in critic.parameters() if p is not critic[-1].bias]  # the last bias has no part in any slope
+    for a, b in zip(torch.autograd.grad(ours, params), torch.autograd.grad(wanted, params), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_critic_that_knows_its_slopes_gives_the_penalty_of_one_that_does_not():
+    from paperlib.models.critic import Critic
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        critic = Critic(4, 3).double()
+    real, fake = (torch.rand(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    scores, slopes = critic.scored(real)
+    torch.testing.assert_close(scores, critic(real))
+    step = 1e-7 * (fake - real)
+    torch.testing.assert_close(critic.along(step, slopes), critic(real + step) - critic(real), rtol=1e-5, atol=1e-12)
+    weights = [p for name, p in critic.named_parameters() if name.endswith("weight")]
+    found = []
+    for asked in (critic, lambda x: critic(x)):  # the second has no `scored`
+        value = gradient_penalty(asked, real, fake, torch.Generator().manual_seed(5))
+        found.append([value.detach(), *torch.autograd.grad(value, weights)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-14)
+
+
+def test_the_loss_of_two_generated_images_has_the_mean_of_their_penalties():
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    real, fakes = _images(0), [_images(1), _images(2)]
+    generator = torch.Generator().manual_seed(5)
+    penalties = [gradient_penalty(critic, real, fake, generator) for fake in fakes]
+    rest = critic_loss(critic, real, fakes, 0.0)
+    whole = critic_loss(critic, real, fakes, 10.0, torch.Generator().manual_seed(5))
+    assert whole.item() == pytest.approx((rest + 10 * sum(penalties) / 2).item(), rel=1e-12)
+
+
 def test_the_printed_objective_has_no_maximum_and_ours_does_not_move_under_a_constant():
     real, inpainted, intermediate = (torch.randn(8, generator=torch.Generator().manual_seed(i)) for i in range(3))
     for c in (1.0, -50.0, 1e4):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -99,6 +100,52 @@ def test_gradcheck_of_the_warped_loss():
     pred = torch.rand(1, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     target = torch.rand(1, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     assert torch.autograd.gradcheck(lambda p: correspondence_wise(p, target, _constant_flow(0.3, -0.7)), pred)
+
+
+@pytest.mark.parametrize("form", ["printed", "flow_magnitude"])
+def test_gradcheck_of_the_forms_that_pass_through_the_flow_network(form):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = _Net().requires_grad_(False)
+    pred, target, anchor = (torch.rand(2, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in range(3))
+    assert torch.autograd.gradcheck(lambda p: correspondence_loss(p, target, net, form, anchor), pred.requires_grad_())
+
+
+def test_cwl_equals_its_definition_with_scipys_interpolation():
+    """Geng et al. 2022, written once more in numpy: both pictures moved by 0.9 of their flows, mirrored at the border, L1 summed."""
+    from scipy.ndimage import map_coordinates
+
+    pred, target = (torch.rand(2, 3, 9, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    flows = {k: 2.5 * torch.randn(2, 2, 9, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(k)) for k in (2, 3)}
+    found = correspondence_loss(pred, target, lambda a, b: flows[2] if a is target else flows[3])
+
+    def moved(image, flow):
+        y, x = np.mgrid[: image.shape[1], : image.shape[2]]
+        return np.stack([map_coordinates(c, [y + flow[1], x + flow[0]], order=1, mode="reflect") for c in image])
+
+    wanted = 0.0
+    for p, t, to_pred, to_target in zip(*(v.numpy() for v in (pred, target, 0.9 * flows[2], 0.9 * flows[3])), strict=True):
+        wanted += np.abs(moved(p, to_pred) - t).mean() / 2 + np.abs(moved(t, to_target) - p).mean() / 2
+    assert found.item() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_equal_pictures_cost_nothing_in_any_form_and_a_network_with_both_ways_is_asked_once():
+    class Both(nn.Module):
+        calls = 0
+
+        def forward(self, a, b):
+            return torch.stack([a[:, 0] - b[:, 0], a[:, 1] - b[:, 1]], 1)
+
+        def both_ways(self, a, b):
+            self.calls += 1
+            return self(a, b), self(b, a)
+
+    net, a, b = Both(), _smooth(0), _smooth(1)
+    for form in FORMS:
+        assert correspondence_loss(a, a, net, form, anchor=b).item() == pytest.approx(0, abs=1e-6)
+    net.calls = 0
+    once = correspondence_loss(a, b, net)
+    assert net.calls == 1 and once.item() == pytest.approx(correspondence_loss(a, b, net.forward).item(), rel=1e-12)
 
 
 def test_settings_are_checked():

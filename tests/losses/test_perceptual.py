@@ -85,6 +85,13 @@ def test_losses_by_hand():
         perceptual_loss(a, {"y": a["x"]})
 
 
+def test_gram_does_not_depend_on_the_layout_in_memory():
+    f = torch.rand(2, 5, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    wanted = torch.einsum("bchw,bdhw->bcd", f, f)
+    torch.testing.assert_close(gram(f), wanted)
+    torch.testing.assert_close(gram(f.contiguous(memory_format=torch.channels_last)), wanted)
+
+
 def test_style_ignores_where_things_are_and_perceptual_does_not():
     f = torch.rand(1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     shuffled = f.flatten(2)[..., torch.randperm(36, generator=torch.Generator().manual_seed(1))].view_as(f)

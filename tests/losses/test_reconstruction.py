@@ -28,6 +28,25 @@ def test_ssim_loss_is_zero_for_equal_images_and_grows_with_noise():
     assert 0 < ssim_loss(image + 0.02 * noise, image) < ssim_loss(image + 0.2 * noise, image) < 2
 
 
+def test_ssim_loss_is_one_minus_the_ssim_of_scikit_image_and_of_torchmetrics():
+    from skimage.metrics import structural_similarity
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    generator = torch.Generator().manual_seed(3)
+    target = torch.rand(2, 3, 30, 26, generator=generator)
+    pred = (target + 0.2 * torch.randn(2, 3, 30, 26, generator=generator)).clamp(0, 1)
+    theirs = [
+        structural_similarity(
+            t.double().numpy(), p.double().numpy(), channel_axis=0, gaussian_weights=True, use_sample_covariance=False, data_range=1.0
+        )
+        for p, t in zip(pred, target, strict=True)
+    ]
+    assert ssim_loss(pred, target).item() == pytest.approx(1 - sum(theirs) / 2, abs=1e-5)
+    mirrored = [torch.nn.functional.pad(x, [5] * 4, mode="reflect") for x in (pred, target)]  # torchmetrics scores the border, mirrored
+    other = structural_similarity_index_measure(pred, target, data_range=1.0, sigma=1.5, kernel_size=11)
+    assert ssim_loss(*mirrored).item() == pytest.approx(1 - other.item(), abs=1e-5)
+
+
 def test_gradients_in_double_precision():
     generator = torch.Generator().manual_seed(0)
     pred = torch.rand(1, 1, 12, 11, dtype=torch.float64, generator=generator, requires_grad=True)

@@ -1,0 +1,55 @@
+"""`paperlib train study-...`: what studies take besides a network's options, and the commands. Heavy imports happen inside."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from paperlib.cli_prepare import BACKENDS
+from paperlib.errors import InputError
+
+ALL = ("workers", "backend", "scheduler", "out")
+RENDERER = ("steps", "seeds", "only", "clips")  # the smaller studies that one may want of tables 4 to 6
+
+
+def add_study_options(sub: argparse.ArgumentParser) -> None:
+    """Declare them on `train`; left out, they are None."""
+    group = sub.add_argument_group("studies")
+    group.add_argument("--workers", "--jobs", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
+    group.add_argument("--backend", choices=BACKENDS, help="on this machine (loky, the default), on Dask, or in one process")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)")
+    group.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (default build/<profile>/results)")
+    group.add_argument("--steps", type=int, help="study-renderer: steps of every cell (default: the study's own)")
+    group.add_argument("--seeds", type=int, metavar="K", help="study-renderer: seeds 0 ... K-1 of every variant (default: the study's own)")
+    group.add_argument("--only", action="append", metavar="VARIANT", help="study-renderer: this variant alone; repeat for more")
+    group.add_argument("--clips", type=int, help="study-renderer: at most so many clips of each split (default: all)")
+
+
+def check_study_options(args: argparse.Namespace, studies: Sequence[str]) -> None:
+    """InputError for an option that the network or study named does not take."""
+    allowed = () if args.name not in studies else (*ALL, *RENDERER) if args.name == "study-renderer" else ALL
+    wrong = [f"--{name}" for name in (*ALL, *RENDERER) if getattr(args, name) is not None and name not in allowed]
+    if wrong:
+        raise InputError(f"{args.name}: does not take {', '.join(wrong)}; leave it out (studies: {', '.join(studies)})")
+    if args.name in studies and (args.data or not args.resume):
+        folder = f"build/{args.profile}/{args.name.replace('-', '_')}"
+        raise InputError(f"{args.name}: takes neither --data nor --no-resume; delete {folder} to start anew")
+
+
+def train_study(args: argparse.Namespace, profile) -> int:
+    """Do what is left of a study and write its results: nothing finished depends on how it was started."""
+    from paperlib.corpus.preparing import How
+
+    how = How(args.workers, args.backend or "loky", args.scheduler).check()
+    if args.name == "study-expression":
+        from paperlib.evaluation.expression_study import study
+
+        written = study(profile, how, args.out)
+    else:
+        from paperlib.evaluation.renderer_tables import study
+
+        written = study(profile, how, args.out, args.steps, args.seeds, args.only or (), args.clips)
+    for path in written:
+        print(path)
+    return 0
