@@ -12,10 +12,13 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from paperlib.config import Profile, RendererConfig
 from paperlib.corpus.banks import RenderBatch
@@ -120,9 +123,12 @@ def plain_step(
 class Contest:
     """Two trainings from the same weights on the same draws: `plain()` and `ours()` each do one step of theirs."""
 
-    def __init__(self, net: nn.Module, critic: nn.Module, judges: Judges, cfg: RendererConfig, draw: Callable, phase: Phase = JOINT):
+    def __init__(
+        self, net: nn.Module, critic: nn.Module, judges: Judges, cfg: RendererConfig, draw: Callable, phase: Phase = JOINT,
+        autocast: Callable = nullcontext,
+    ):  # fmt: skip
         self.nets = [(copy.deepcopy(net).train(), copy.deepcopy(critic)) for _ in range(2)]
-        self.cfg, self.draw, self.phase = cfg, draw, phase
+        self.cfg, self.draw, self.phase, self.autocast = cfg, draw, phase, autocast
         self.judges = Judges(judges.features, plain_flow(judges.flow_fn)), copy.deepcopy(judges).ready(torch.device("cpu"))
         channels_last(*self.nets[1])
         self.generators = [torch.Generator().manual_seed(0) for _ in range(2)]
@@ -134,16 +140,17 @@ class Contest:
     def plain(self) -> float:
         """A plain step; its loss."""
         batch = self.draw(self.generators[0])
+        batch = type(batch)(**{name: tensor.contiguous() for name, tensor in vars(batch).items()})  # channels first, as the weights
         return plain_step(*self.nets[0], self.judges[0], *self.optimisers[0], self.cfg, batch, self.generators[0], self.phase)
 
     def ours(self) -> float:
         """A step as `train_renderer` does it; its loss."""
         (net, critic), (first, second) = self.nets[1], self.optimisers[1]
         batch = self.draw(self.generators[1])
-        out = paint(net, batch, self.phase.stage)
+        out = paint(net, batch, self.phase.stage, self.autocast)
         critic_move(critic, second, out, batch, self.cfg.lambda_gp, self.generators[1])
         critic.requires_grad_(False)
-        loss, _ = objectives(self.cfg, self.judges[1], out, batch, critic, self.phase)
+        loss, _ = objectives(self.cfg, self.judges[1], out, batch, critic, self.phase, self.autocast)
         generator_move(net, first, loss)
         critic.requires_grad_(True)
         return loss.item()
@@ -166,8 +173,39 @@ def turns(fns: tuple[Callable[[], object], ...], repeats: int) -> list[float]:
     return [statistics.median(times) for times in spent]
 
 
+class Products(TorchDispatchMode):
+    """Context that counts the multiply-accumulates of every convolution and matrix product inside, backward passes included."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Call, and count by torch's own table."""
+        out = func(*args, **(kwargs or {}))
+        rule = flop_registry.get(func._overloadpacket)
+        if rule is not None:
+            self.count += rule(*args, **(kwargs or {}), out_val=out) // 2
+        return out
+
+
+def fastest_convolution(repeats: int = 9) -> float:
+    """Multiply-accumulates per processor second of a convolution that suits the processor: 128 to 128 channels, 3 x 3, 48 x 48."""
+    conv = nn.Conv2d(128, 128, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    x = torch.rand(4, 128, 48, 48).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), Products() as products:
+        conv(x)
+    with torch.no_grad():
+        (spent,) = turns((lambda: conv(x),), repeats)
+    return products.count / spent
+
+
 def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], RenderBatch], repeats: int = 7) -> dict:
-    """Steps per processor second of both, how far their weights are apart after the contest's steps, and ours part by part (printed)."""
+    """Steps per processor second of both, how far their weights are apart after the contest's steps, ours part by part (printed).
+
+    `bound` is the ratio there would be if our step's products ran as fast as `fastest_convolution` and all else took no time;
+    `bf16_mixed` the ratio with the networks in bfloat16 (device.precision), which is not the same arithmetic.
+    """
     from benchmarks.__main__ import entry
     from paperlib.training import checkpoints
     from paperlib.training.breakdown import format_breakdown, step_breakdown
@@ -175,12 +213,16 @@ def run(profile: Profile, judges: Judges, draw: Callable[[torch.Generator], Rend
     torch.manual_seed(profile.seed)
     net, critic = checkpoints.build("renderer", profile), checkpoints.build("critic", profile)
     contest = Contest(net, critic, judges, profile.renderer, draw)
-    plain, ours = turns((contest.plain, contest.ours), repeats)
+    half = Contest(net, critic, judges, profile.renderer, draw, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    plain, ours, halved = turns((contest.plain, contest.ours, half.ours), repeats)
     apart = contest.difference()
+    with Products() as products:
+        contest.ours()
+    least = products.count / fastest_convolution()
     parts = step_breakdown(*contest.nets[1], judges, profile.renderer, draw, repeats)
     print(format_breakdown(parts))
     return entry(
         1 / ours, 1 / plain, "steps / processor s", f"the same step written plainly, {torch.get_num_threads()} threads",
-        steps=repeats + 1, weights_apart=apart,
+        steps=repeats + 1, weights_apart=apart, gmac=products.count / 1e9, bound=plain / least, bf16_mixed=plain / halved,
         milliseconds={part.name: round(part.milliseconds, 2) for part in parts},
     )  # fmt: skip

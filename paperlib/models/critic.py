@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from paperlib.errors import check_shape
@@ -28,3 +29,22 @@ class Critic(nn.Module):
         """(B, 3, H, W) in [0, 1], sides of at least 16 -> (B,) scores, unbounded."""
         check_shape("image", image, (None, None, None, None))
         return self.body(image * 2 - 1).mean(dim=(1, 2, 3))
+
+    def scored(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The scores of `forward`, and the slope of every LeakyReLU there (1 or LEAK, no gradient): the critic is linear around `image`."""
+        x, slopes = image * 2 - 1, []
+        for layer in self.body:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                slopes.append(torch.where(x.detach() > 0, x.new_ones(()), x.new_full((), LEAK)))
+        return x.mean(dim=(1, 2, 3)), slopes
+
+    def along(self, direction: Tensor, slopes: list[Tensor]) -> Tensor:
+        """(B,) derivative of the scores along `direction` (B, 3, H, W), the LeakyReLUs having `slopes`; differentiable in the weights."""
+        x, known = direction * 2, iter(slopes)
+        for layer in self.body:
+            if isinstance(layer, nn.LeakyReLU):
+                x = x * next(known)
+            else:
+                x = nn.functional.conv2d(x, layer.weight, None, layer.stride, layer.padding)
+        return x.mean(dim=(1, 2, 3))

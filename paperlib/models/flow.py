@@ -44,7 +44,9 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     where = pixel_grid(height, width, flow) + flow
     side = torch.tensor([width, height], device=flow.device, dtype=flow.dtype).view(1, 2, 1, 1)
     grid = (2 * where / side - 1).permute(0, 2, 3, 1)
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    found = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    last = image.is_contiguous(memory_format=torch.channels_last) and not image.is_contiguous()
+    return found.contiguous(memory_format=torch.channels_last) if last else found  # in the layout of the image
 
 
 def flow_levels(size: int) -> int:
@@ -142,4 +144,4 @@ class SFM(nn.Module):
         for up, up_flow, predict, skip in zip(self.up, self.up_flow, self.predict[1:], skips[-2:0:-1], strict=True):
             x = torch.cat([skip, up(x), up_flow(flow)], dim=1)
             flow = predict(x)
-        return F.interpolate(flow, scale_factor=4, mode="bilinear", align_corners=False) * (FLOW_UNIT * self.size)
+        return F.interpolate(flow.contiguous(), scale_factor=4, mode="bilinear", align_corners=False) * (FLOW_UNIT * self.size)

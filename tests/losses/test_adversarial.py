@@ -71,6 +71,26 @@ def test_penalty_and_its_gradient_equal_those_of_a_backward_pass_differentiated_
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
+def test_a_critic_that_knows_its_slopes_gives_the_penalty_of_one_that_does_not():
+    from paperlib.models.critic import Critic
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        critic = Critic(4, 3).double()
+    real, fake = (torch.rand(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    scores, slopes = critic.scored(real)
+    torch.testing.assert_close(scores, critic(real))
+    step = 1e-7 * (fake - real)
+    torch.testing.assert_close(critic.along(step, slopes), critic(real + step) - critic(real), rtol=1e-5, atol=1e-12)
+    weights = [p for name, p in critic.named_parameters() if name.endswith("weight")]
+    found = []
+    for asked in (critic, lambda x: critic(x)):  # the second has no `scored`
+        value = gradient_penalty(asked, real, fake, torch.Generator().manual_seed(5))
+        found.append([value.detach(), *torch.autograd.grad(value, weights)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-14)
+
+
 def test_the_loss_of_two_generated_images_has_the_mean_of_their_penalties():
     critic = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 1)).double()
     real, fakes = _images(0), [_images(1), _images(2)]

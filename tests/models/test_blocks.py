@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from paperlib.models.blocks import MSAF, SPADE, InstanceNorm, ResBlock, image_pyramid, up2
+from paperlib.models.blocks import MSAF, SPADE, ConvBlock, InstanceNorm, ResBlock, image_pyramid, up2
 
 
 def test_instance_norm_is_per_image_and_channel():
@@ -96,3 +96,16 @@ def test_residual_block_adds_a_normalised_branch():
     branch = block(x) - x
     torch.testing.assert_close(branch.mean((2, 3)), torch.zeros(2, 4), atol=1e-5, rtol=0)
     torch.testing.assert_close(branch.std((2, 3), unbiased=False), torch.ones(2, 4), atol=1e-2, rtol=0)
+
+
+def test_instance_norm_is_the_same_in_both_layouts():
+    x = 3 * torch.randn(2, 5, 6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 2
+    norm, last = InstanceNorm(5), x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(norm(last), norm(x))
+    assert norm(last).is_contiguous(memory_format=torch.channels_last)
+    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(norm(last), (x - mean) / std, rtol=1e-4, atol=1e-4)
+    assert torch.autograd.gradcheck(norm, last.requires_grad_())
+    block = ConvBlock(5, 4).double().to(memory_format=torch.channels_last)  # whose activation overwrites the norm's output
+    block(last).sum().backward()
+    assert last.grad.isfinite().all()

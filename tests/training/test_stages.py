@@ -113,3 +113,19 @@ def test_a_lazy_penalty_comes_every_nth_step_with_n_times_the_weight(small_rende
     monkeypatch.setattr(stages, "critic_move", spy)
     train(small_renderer, cfg=dataclasses.replace(small_renderer.cfg, penalty_every=3, critic_every=2))
     assert seen == [30.0, 0, 0, 30.0, 0, 0]
+
+
+def test_a_network_that_paints_no_intermediate_picture_trains_by_the_inpainting_loss_alone(small_renderer, tmp_path):
+    """Table 4's base: no flow, no TMN, no stages."""
+    from paperlib.training import checkpoints
+
+    cfg = dataclasses.replace(small_renderer.cfg, use_sfm=False, use_tmn=False, steps_warm=0, steps_joint1=0, steps_joint2=2)
+    torch.manual_seed(0)
+    net = checkpoints.build("renderer", dataclasses.replace(small_renderer.profile, renderer=cfg))
+    history = stages.train_renderer(
+        net, small_renderer.critic(), small_renderer.judges, small_renderer.train, small_renderer.val, cfg, 0, staged=False,
+        folder=tmp_path, progress=False, validate_every=2,
+    )  # fmt: skip
+    (row,) = history.rows
+    assert "i_rec" in row and "critic" in row and "val" in row and not any(k.startswith("e_") or k == "val_e" for k in row)
+    assert len(list((tmp_path / "samples").iterdir())) == 1

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from benchmarks.bench_step import Contest, PlainRanger, plain_penalty
+from benchmarks.bench_step import Contest, PlainRanger, Products, plain_penalty
 from paperlib import weights
 from paperlib.corpus.banks import render_batch
 from paperlib.losses.adversarial import gradient_penalty
@@ -125,6 +125,16 @@ def test_breakdown_names_every_part_once_and_its_step_is_the_trained_one(small_r
     # with the warm-up the breakdown, too, has done two joint steps on the same draws, and changed the weights in place
     for a, b in zip(net.parameters(), pair.nets[1][0].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_products_of_a_convolution_forward_and_backward_by_hand():
+    conv, x = torch.nn.Conv2d(3, 5, 3, padding=1), torch.rand(2, 3, 8, 8, requires_grad=True)
+    with Products() as forward:
+        y = conv(x)
+    assert forward.count == 2 * 8 * 8 * 5 * 3 * 9
+    with Products() as backward:
+        y.sum().backward()
+    assert backward.count == 2 * forward.count  # once for the weights, once for the picture
 
 
 def test_a_term_without_its_judge_is_left_out(small_renderer):
