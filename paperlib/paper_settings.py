@@ -53,12 +53,32 @@ class Unstated:
 
 UNSTATED: tuple[Unstated, ...] = (
     Unstated("k, half width of N(t)", "config:expression.k", "two frames each side: 200 ms, the span of one syllable"),
-    Unstated("d", "config:expression.d", "at `paper` size equal to d_a, so that (6) needs no bottleneck"),
-    Unstated("d_a", "config:expression.d_a", "a last layer of 256 comes near table 7's row (notebook 11 counts it)"),
+    Unstated(
+        "d",
+        "config:expression.d",
+        "at `paper` twice d_a: with it every cell of table 7's row is met; 256 and another speech encoder meet it too",
+    ),
+    Unstated("d_a", "config:expression.d_a", "a last layer of 256 meets table 7's row (notebook 11 counts it); others meet it too"),
     Unstated("d_v", "config:expression.d_v", "as d_a"),
     Unstated("T, frames of a training sequence", "config:expression.window", "29 frames are an LRW clip; shorter where clips are"),
-    Unstated("Bi-LSTM width", "config:expression.lstm_hidden", "as d: table 7's tool could not count an LSTM, so nothing constrains it"),
-    Unstated("CNN_audio widths", "config:expression.audio_channels", "classic VGG-M at `paper`; narrow where minutes count"),
+    Unstated(
+        "Bi-LSTM width",
+        "config:expression.lstm_hidden",
+        "table 7's tool cannot run an LSTM: only the parameters constrain it, and they trade with d",
+    ),
+    Unstated(
+        "frames that table 7's row counts",
+        "config:expression.window",
+        "29, a clip, fits with 96 x 96 images; so do 9 frames, N(t) of k = 4, at 224",
+    ),
+    Unstated(
+        "CNN_audio widths", "config:expression.audio_channels", "SyncNet's form; widths that meet table 7; narrow where minutes count"
+    ),
+    Unstated(
+        "side of the images that CNN_visual reads", "config:expression.visual_size", "0: as painted; VGG-M's own 224 fits table 7 too"
+    ),
+    Unstated("VGG-M's padding", "config:expression.visual_padding", "the published network has none; 3 meets table 7 at 96 x 96"),
+    Unstated("VGG-M's pooling", "config:expression.visual_ceil", "rounds sizes up, as the library it was published for"),
     Unstated("CNN_visual widths", "config:expression.visual_channels", "classic VGG-M at `paper`; narrow where minutes count"),
     Unstated(
         "path of F_a besides the attention",
@@ -124,11 +144,28 @@ UNSTATED: tuple[Unstated, ...] = (
         "TMN and RBFIN run at batch 2, where batch statistics are noise",
         "instance normalisation; BatchNorm only in SFM; none in the critic",
     ),
-    Unstated("SFM's width", "config:renderer.sfm_base", "64 is FlowNetS, which reproduces table 7's row"),
-    Unstated("TMN's width", "config:renderer.tmn_base", "64 at `paper`"),
-    Unstated("RBFIN's width", "config:renderer.rbfin_base", "64 at `paper`"),
-    Unstated("widest layer", "config:renderer.max_channels", "512 at `paper`"),
-    Unstated("channels of F_tex in (19)", "config:renderer.ftex_proj", "table 7's FLOPs leave room for about 8 to 24"),
+    Unstated(
+        "SFM's width",
+        "config:renderer.sfm_base",
+        "64 is FlowNetS, which meets table 7's row with nothing chosen; five strides of 3x3 meet it too",
+    ),
+    Unstated("TMN's width", "config:renderer.tmn_base", "of 64, 96 and 128 only 96 meets table 7's row"),
+    Unstated("RBFIN's width", "config:renderer.rbfin_base", "48 or 56 meet table 7's row, with other depths"),
+    Unstated("RBFIN's widest layer", "config:renderer.max_channels", "320 to 448 meet table 7's row, with other depths"),
+    Unstated("TMN's widest layer", "config:renderer.tmn_max_channels", "256 meets table 7's row; 320 with fewer residual blocks too"),
+    Unstated("TMN's halvings", "config:renderer.tmn_levels", "3 or 4 meet table 7's row"),
+    Unstated("RBFIN's halvings", "config:renderer.rbfin_levels", "4, 5 or 6 meet table 7's row"),
+    Unstated("TMN's residual blocks", "config:renderer.tmn_blocks", "they trade with widths and halvings in table 7"),
+    Unstated("RBFIN's residual blocks", "config:renderer.rbfin_blocks", "they trade with widths and halvings in table 7"),
+    Unstated(
+        "layers of RBFIN with SPADE", "config:renderer.rbfin_spade_from", "'some layers': from full, half or quarter size down meet table 7"
+    ),
+    Unstated("channels inside SPADE", "config:renderer.spade_hidden", "SPADE's own code has 128; 64 or 96 meet table 7"),
+    Unstated(
+        "channels of F_tex in (19)",
+        "config:renderer.ftex_proj",
+        "table 7's FLOPs leave room for about 8 to 24",
+    ),
     Unstated("scales of MSAF", "config:renderer.msaf_scales", "table 6's 'all scales': quarter and full size"),
     Unstated("start of MSAF's scale in (22)", "config:renderer.msaf_init", "0 would stop the gradient of every branch at the first step"),
     Unstated(

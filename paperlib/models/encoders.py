@@ -16,7 +16,8 @@ def _conv(c_in: int, c_out: int, kernel: int | tuple[int, int], stride: int = 1,
 
 def _out(size: int, kernel: int, stride: int, padding: int, ceil: bool = False) -> int:
     covered = size + 2 * padding - kernel
-    return (-(-covered // stride) if ceil else covered // stride) + 1
+    out = (-(-covered // stride) if ceil else covered // stride) + 1
+    return out - 1 if ceil and (out - 1) * stride >= size + padding else out  # no window may begin in the padding of the far side
 
 
 class AudioCNN(nn.Module):

@@ -65,7 +65,7 @@ def flow_levels(size: int) -> int:
 
 
 class FlowPlan(NamedTuple):
-    """Layers of SFM: channels, sides, plain followers of the strided convolutions; channels of the transposed ones, quarter size first."""
+    """Layers of SFM: channels, sides and plain followers of the strided ones; channels of the transposed ones, quarter first."""
 
     channels: tuple[int, ...]
     kernels: tuple[int, ...]

@@ -113,3 +113,26 @@ def test_flownet_starts_at_zero_and_learns_a_shift():
     assert loss < 0.8  # of 3.6 px
     with pytest.raises(ValueError, match="divisible by 8"):
         net(torch.rand(1, 3, 20, 20), torch.rand(1, 3, 20, 20))
+
+
+def test_other_depths_and_widths_take_flownets_place():
+    cfg = RendererConfig(size=96, sfm_channels=(4, 6, 8, 10), sfm_kernels=(3, 3, 5, 3), sfm_extra=(0, 1, 0, 2), sfm_up=(3, 5))
+    net = SFM(cfg).eval()
+    assert [len(block) for block in net.down] == [1, 2, 1, 3]
+    assert [up[0].out_channels for up in net.up] == [5, 3]  # an eighth of the size first
+    assert net(torch.rand(1, 3, 96, 96), torch.rand(1, 3, 96, 96)).shape == (1, 2, 96, 96)
+    assert [m.kernel_size for m in net.modules() if isinstance(m, torch.nn.Conv2d) and m.stride == (2, 2)] == [
+        (3, 3),
+        (3, 3),
+        (5, 5),
+        (3, 3),
+    ]
+
+
+def test_a_plan_that_does_not_fit_is_refused():
+    base = {"size": 96, "sfm_channels": (4, 6, 8, 10), "sfm_kernels": (3,) * 4, "sfm_extra": (0,) * 4, "sfm_up": (3, 5)}
+    for wrong in ({"sfm_up": (3,)}, {"sfm_kernels": (3, 3)}, {"sfm_extra": (0,) * 5}):
+        with pytest.raises(ValueError, match="4 halvings need"):
+            SFM(RendererConfig(**base | wrong))
+    with pytest.raises(ValueError, match="divide the size"):
+        SFM(RendererConfig(size=96, sfm_channels=(4,) * 6, sfm_kernels=(3,) * 6, sfm_extra=(0,) * 6, sfm_up=(3,) * 4))

@@ -69,3 +69,11 @@ def test_bad_input_is_refused():
         build()(*IMAGES, None)
     with pytest.raises(ValueError, match="i_crop: expected shape"):
         build()(IMAGES[0], IMAGES[1], torch.rand(1, 3, 64, 64), textures())
+
+
+@pytest.mark.parametrize(("finest", "layers"), [(0, 4), (1, 3), (2, 2), (4, 0)])
+def test_spade_sits_from_the_chosen_level_down(finest, layers):
+    net = RBFIN(dataclasses.replace(CFG, rbfin_spade_from=finest, rbfin_encoder_convs=0))
+    assert [level.spade is not None for level in net.decoder.levels] == [level >= finest for level in range(4)]
+    assert sum(level.norm is None for level in net.decoder.levels) == layers
+    assert net(*IMAGES, textures())[0].shape == (2, 3, 64, 64)

@@ -1,5 +1,7 @@
 """TMN: shapes, ranges, its start, and what its decoder is conditioned on."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -41,3 +43,21 @@ def test_decoder_has_spade_layers_and_every_parameter_learns():
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="i3d: expected shape"):
         TMN(CFG)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 32, 32))
+
+
+def test_depth_spade_and_stem_follow_the_settings():
+    cfg = dataclasses.replace(
+        CFG, tmn_levels=4, tmn_encoder_convs=2, tmn_spade_full=True, narrow_first=False, stem_kernel=7, tmn_max_channels=20, tmn_convs=2
+    )
+    net = TMN(cfg)
+    assert tmn_widths(cfg) == [4, 8, 16, 20, 20]
+    assert [len(d) for d in net.encoder.down] == [3] * 4 and net.encoder.stem[0].kernel_size == (7, 7)
+    assert sum(isinstance(m, SPADE) for m in net.decoder.modules()) == 4
+    assert all(level.narrow is None for level in net.decoder.levels)
+    assert [level.conv.in_channels for level in net.decoder.levels] == [8 + 4, 16 + 8, 20 + 16, 20 + 20]
+    colour, attention, f_tex = net(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+    assert colour.shape == (1, 3, 64, 64) and f_tex["low"].shape == (1, 16, 16, 16)
+    (colour.square().sum() + attention.square().sum()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    with pytest.raises(ValueError, match="tmn_levels"):
+        TMN(dataclasses.replace(CFG, tmn_levels=1))
