@@ -58,6 +58,8 @@ CONTROL_ROWS = (
     "mean_expression", "ridge_mfcc", "loudness", "frame_index",
     # the same speaker saying the same once more: what no predictor can know
     "other_take",
+    # medians over all that the phonemes leave open, with and without the speaker's style: floors of the error on a rule's motion
+    "phoneme_oracle", "phoneme_oracle_style",
 )  # fmt: skip
 REALISM_ROWS = (  # corpus.realism_report: recorded people, each rule on three kinds of speech, rounds and trials of tuning
     "people", "people_all", "people_others", *(f"{r}_{s}" for r in ("rule", "rule2") for s in ("same_sound", "same_words", "corpus")),

@@ -131,7 +131,7 @@ def scoring_sweep(
     sync_scores: scoring.SyncScores | None = None,
 ) -> Sweep:
     """Scores of every network on `rule`, of full on every set and with wrong inputs, and of the controls on every set."""
-    from paperlib.evaluation import controls, expression_inputs, expression_measures
+    from paperlib.evaluation import controls, expression_ceiling, expression_inputs, expression_measures
 
     todo = []
     for done in trained:
@@ -139,7 +139,12 @@ def scoring_sweep(
         todo += [scoring.scoring_cell(done.cell, net, on, full and on == "rule") for on in (sets if full else ["rule"])]
     todo += [scoring.control_cell(profile, on) for on in sets]
     keys = [cells.speech(profile.corpus, profile.study, "test", on).key for on in sets]
-    inputs = (code_hash([controls, expression_inputs, expression_measures, scoring]), corpus_key(profile), *keys, _judge(sync_scores))
+    inputs = (
+        code_hash([controls, expression_ceiling, expression_inputs, expression_measures, scoring]),
+        corpus_key(profile),
+        *keys,
+        _judge(sync_scores),
+    )
     return Sweep(work / "scores", scoring.Score(sources, work / "train", sync_scores), todo, ("corpus", "expression"), inputs)
 
 
