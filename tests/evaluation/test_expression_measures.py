@@ -33,7 +33,7 @@ def test_brows_are_no_mouth_and_a_jaw_is():
     up, open_ = measures(brows, item), measures(jaw, item)
     assert up["aed"] > 0.01 and up["aed_mouth"] < 0.15 * up["aed"]
     assert open_["aed_mouth"] > 0.5 * open_["aed"] and open_["aed_centred"] == pytest.approx(0, abs=1e-5)
-    assert open_["lmd"] > 10 * up["lmd"] and open_["opening_r"] == pytest.approx(1)
+    assert open_["lmd"] > 10 * up["lmd"] and open_["opening_r"] > 0.99
 
 
 def test_opening_and_lip_error_are_those_of_the_whole_model():
