@@ -78,7 +78,7 @@ STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs o
     *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "random_teacher", "true_frames", "teacher_x4",
     *(f"{part}_{how}" for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped")))
       for how in hows),
-    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 10, 30, 60)),
+    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 2, 10, 30, 60)),
 )  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations

@@ -31,9 +31,7 @@ def critic_objective_printed(d_real: Tensor, d_inpainted: Tensor, d_intermediate
     return d_real.mean() - d_inpainted.mean() - d_intermediate.mean()
 
 
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """E (||grad D(xhat)||_2 - 1)^2 of eq. (26), xhat = eps I_t + (1 - eps) I_g, one uniform eps per image; scalar.
 
     real, fake (B, 3, H, W). A critic that answers a map is averaged per image first. Needs a critic without BatchNorm,
