@@ -48,9 +48,7 @@ def sync(lip_emb, audio_emb, vshift: int = VSHIFT) -> SyncReport:
         scores = sync_scores(lip_emb, audio_emb, vshift=vshift, masked=True)
         masked = (scores.lse_d, scores.lse_c, float(scores.offset))
     floor = no_information_confidence(classic.windows, classic.lip_norm, classic.unrelated, vshift)
-    return SyncReport(
-        classic.lse_d, classic.lse_c, classic.offset, *masked, floor, classic.windows, classic.lip_norm, classic.unrelated
-    )
+    return SyncReport(classic.lse_d, classic.lse_c, classic.offset, *masked, floor, classic.windows, classic.lip_norm, classic.unrelated)
 
 
 def no_information_confidence(windows: int, norm: float, unrelated: float, vshift: int = VSHIFT) -> float:

@@ -83,9 +83,8 @@ def test_twins_differ_inside_the_mask_and_the_told_mouths_differ(bank):
     assert apart[item.masks].float().mean() > 5 * apart[~item.masks].float().mean() and apart[item.masks].max() > 20
     assert not torch.equal(item.i3d_true, item.i3d_predicted)
     frames = torch.from_numpy(made_clips.clip(0, 1).frames)
-    assert torch.equal(item.late[1], frames[renderer_bank.TEST_STRIDE - 1]) and torch.equal(
-        item.target[1], frames[renderer_bank.TEST_STRIDE]
-    )
+    at = renderer_bank.TEST_STRIDE
+    assert torch.equal(item.late[1], frames[at - 1]) and torch.equal(item.target[1], frames[at])
 
 
 def test_pictures_shrink_by_area_and_never_grow():
