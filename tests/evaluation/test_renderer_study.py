@@ -1,6 +1,7 @@
 """The renderer study on clips made on the spot with networks of a few steps: bank, cells, resumption, scores, tables and figures."""
 
 import json
+import pickle
 from pathlib import Path
 
 import made_clips
@@ -125,6 +126,12 @@ def test_finished_cells_are_not_done_again_and_nets_come_back(study):
     assert made.nets.read(cell).result["steps"] == STEPS
     untouched = Sweep(made.nets.folder, None, made.nets.cells, ("renderer",)).run()  # work that would fail if it were called
     assert len(untouched) == len(NAMES)
+
+
+def test_jobs_travel_to_other_processes(study):
+    made, _ = study
+    there = pickle.loads(pickle.dumps(made.scores))
+    assert [there.path(c) for c in there.cells] == [made.scores.path(c) for c in made.scores.cells] and there.work == made.scores.work
 
 
 def test_scores_of_controls_have_known_values(study):
