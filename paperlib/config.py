@@ -80,6 +80,7 @@ class ExpressionConfig:
     residual_audio: bool = False  # extension: add a linear map of F_a to z of (7), where the teacher's images say too little
     k: int = 2  # the window N(t) has 2k+1 frames
     lstm_hidden: int = 64  # per direction
+    speakers: int = 96  # heard in training, if more than the corpus shows: speech and its truth need no pictures, 0.3 s a clip
     window: int = 25  # frames per training sequence (the paper: an LRW clip of 29)
     steps: int = 2000
     batch: int = 16  # the paper's
@@ -251,7 +252,7 @@ _SMOKE = Profile(
     teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
     expression=ExpressionConfig(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,
-        window=15, steps=60, batch=4,
+        speakers=3, window=15, steps=60, batch=4,
     ),
     study=StudyConfig(
         speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, windows=(0, 2), grid_clips=(0, 2), grid_steps=10,
@@ -278,7 +279,7 @@ _PAPER = Profile(
     teacher=TeacherConfig(size=96, width=16, steps=200_000, batch=16, lr=1e-4, wav2lip_layers=True, from_reference=False),
     expression=ExpressionConfig(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
-        visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, window=29, steps=200_000, lr=2e-4,
+        visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, speakers=400, window=29, steps=200_000, lr=2e-4,
     ),
     study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=2000, grid_lr=5e-5,
         grid_scratch_steps=10_000),

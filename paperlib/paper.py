@@ -59,6 +59,8 @@ CONTROL_ROWS = (
     "mean_expression", "ridge_mfcc", "loudness", "frame_index",
     # the same speaker saying the same once more: what no predictor can know
     "other_take",
+    # medians over all that the phonemes leave open, with and without the speaker's style: floors of the error on a rule's motion
+    "phoneme_oracle", "phoneme_oracle_style",
 )  # fmt: skip
 REALISM_ROWS = (  # corpus.realism_report: recorded people, each rule on three kinds of speech, rounds and trials of tuning
     "people", "people_all", "people_others", *(f"{r}_{s}" for r in ("rule", "rule2") for s in ("same_sound", "same_words", "corpus")),
@@ -87,7 +89,7 @@ STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs o
     *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "random_teacher", "true_frames", "teacher_x4",
     *(f"{part}_{how}" for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped")))
       for how in hows),
-    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 10, 30, 60)),
+    *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 2, 10, 30, 60)),
 )  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations

@@ -142,6 +142,13 @@ UNSTATED: tuple[Unstated, ...] = (
         "landmarks of the predicted coefficients",
     ),
     Unstated(
+        "table 3's base and what its removals leave",
+        "paperlib.evaluation.expression_cells:TABLE3",
+        "the paper names them only; without images speech attends to itself, without attention a linear layer joins the two features",
+        "base: speech through one linear layer into the Bi-LSTM, (11) alone",
+    ),
+    Unstated("training length of table 3's rows", "config:study.steps", "equal for all rows; what a sweep of three seeds has an hour for"),
+    Unstated(
         "crop polygon",
         "paperlib.media.cropping:mouth_mask",
         "a polygon through the target's own jaw tells how open the mouth is",

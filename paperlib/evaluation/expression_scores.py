@@ -15,14 +15,16 @@ from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
 from paperlib.evaluation import expression_cells as cells
 from paperlib.evaluation.controls import Ridge, frame_index, frame_loudness
+from paperlib.evaluation.expression_ceiling import phoneme_oracle
 from paperlib.evaluation.expression_inputs import Heard, one_input, silent, wrong_speech
 from paperlib.evaluation.expression_measures import measures
 from paperlib.training.expression import predict
 from paperlib.training.speech_store import Store, drawn_by, to_uint8
 from paperlib.training.sweep import Cell
 
+ORACLES = ("phoneme_oracle", "phoneme_oracle_style")  # see expression_ceiling
 SETS = ("rule", "rule2", "real")  # test speech by what moves the mouth; real needs prepared recordings
-CONTROLS = ("truth", "mean_expression", "frame_index", "loudness", "ridge_mfcc", "other_take")
+CONTROLS = ("truth", "mean_expression", "frame_index", "loudness", "ridge_mfcc", "other_take", *ORACLES)
 SyncScores = Callable[[torch.Tensor, SpeechItem], Mapping[str, float]]  # (predicted coefficients (T, 257), clip) -> metric -> value
 
 
@@ -106,4 +108,5 @@ def controls(profile: Profile, on: str, items: list[SpeechItem]) -> Iterable[dic
         rows |= {name: ridge.predict(item) for name, ridge in fitted.items()}
         if on != "real":  # a recorded sentence has one take
             rows["other_take"] = other_take(corpus, item)
+            rows |= {name: phoneme_oracle(corpus.cfg, item.id, len(item.exp), name.endswith("style")) for name in ORACLES}
         yield rows

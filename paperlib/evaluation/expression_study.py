@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from paperlib import paths
 from paperlib.artifacts import code_hash
 from paperlib.config import Profile, config_hash
-from paperlib.corpus.preparing import How
+from paperlib.corpus.preparing import How, one_thread, spread
 from paperlib.errors import InputError
 from paperlib.evaluation import expression_cells as cells
 from paperlib.evaluation import expression_grid as recorded
@@ -49,7 +50,7 @@ def study(
     work = work or paths.build_dir(profile.name) / "study_expression"
     folder = folder or paths.build_dir(profile.name) / "results"
     how = (how or How(backend="serial")).check()
-    sets = prepare(profile, sources, how.progress)
+    sets = prepare(profile, sources, how)
     trained = training_sweep(profile, sources, work).run(how)
     scored = scoring_sweep(profile, sources, work, trained, sets, sync_scores).run(how)
     tuned = grid_sweep(profile, sources, work, trained, sync_scores)
@@ -69,25 +70,41 @@ def corpus_key(profile: Profile) -> str:
     return cells.speech(profile.corpus, profile.study, "train").key
 
 
-def prepare(profile: Profile, sources: cells.Sources, progress: bool = True) -> list[str]:
+@dataclass(frozen=True)
+class _Draw:
+    """Makes the images of (split, motion, kind) in whatever process it is called."""
+
+    profile: Profile
+    sources: cells.Sources
+
+    def __call__(self, what: tuple[str, str, str]) -> str:
+        split, motion, kind = what
+        with one_thread():
+            store = cells.speech(self.profile.corpus, self.profile.study, split, motion)
+            cells.images(store, kind, self.profile, self.sources)
+        return f"{split}, {motion}: images of {kind} for {len(store.items)} clips"
+
+
+def prepare(profile: Profile, sources: cells.Sources, how: How) -> list[str]:
     """Make speech and images before processes ask for them at the same time; returns the test sets there are, of scoring.SETS."""
-    say: Callable = (lambda text: print(text, file=sys.stderr)) if progress else (lambda text: None)
+    say: Callable = (lambda text: print(text, file=sys.stderr)) if how.progress else (lambda text: None)
+    cells.teacher_of(cells.TEACHER, profile, sources)
     kinds = [cells.TEACHER, cells.RANDOM, cells.TRUE] + ([cells.X4] if sources.has_x4(profile) else [])
     for split in ("train", "val", "test"):
-        store = cells.speech(profile.corpus, profile.study, split)
-        say(f"{split}: {len(store.items)} clips of speech")
-        for kind in kinds:
-            cells.images(store, kind, profile, sources)
-            say(f"{split}: images of {kind}")
-    sets = ["rule"]
+        cells.speech(profile.corpus, profile.study, split)
+    todo, sets = [(split, "rule", kind) for split in ("train", "val", "test") for kind in kinds], ["rule"]
     for motion in scoring.SETS[1:]:
         try:
-            cells.images(cells.speech(profile.corpus, profile.study, "test", motion), cells.TEACHER, profile, sources)
-            sets.append(motion)
+            cells.speech(profile.corpus, profile.study, "test", motion)
         except InputError as error:
             if motion != "real":
                 raise
             say(f"test set {motion} is left out: {error}")
+            continue
+        sets.append(motion)
+        todo.append(("test", motion, cells.TEACHER))
+    for said in spread(_Draw(profile, sources), todo, replace(how, progress=False), len(todo), "images"):
+        say(said)
     return sets
 
 
@@ -131,7 +148,7 @@ def scoring_sweep(
     sync_scores: scoring.SyncScores | None = None,
 ) -> Sweep:
     """Scores of every network on `rule`, of full on every set and with wrong inputs, and of the controls on every set."""
-    from paperlib.evaluation import controls, expression_inputs, expression_measures
+    from paperlib.evaluation import controls, expression_ceiling, expression_inputs, expression_measures
 
     todo = []
     for done in trained:
@@ -139,7 +156,12 @@ def scoring_sweep(
         todo += [scoring.scoring_cell(done.cell, net, on, full and on == "rule") for on in (sets if full else ["rule"])]
     todo += [scoring.control_cell(profile, on) for on in sets]
     keys = [cells.speech(profile.corpus, profile.study, "test", on).key for on in sets]
-    inputs = (code_hash([controls, expression_inputs, expression_measures, scoring]), corpus_key(profile), *keys, _judge(sync_scores))
+    inputs = (
+        code_hash([controls, expression_ceiling, expression_inputs, expression_measures, scoring]),
+        corpus_key(profile),
+        *keys,
+        _judge(sync_scores),
+    )
     return Sweep(work / "scores", scoring.Score(sources, work / "train", sync_scores), todo, ("corpus", "expression"), inputs)
 
 

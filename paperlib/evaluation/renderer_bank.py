@@ -27,9 +27,9 @@ BETAS = ("true", "predicted")
 class DubItem:
     """A cross-dub to be made: clip A with the speech of its twin B. Tensors have T rows, pictures are uint8 (T, H, W, 3).
 
-    source, target: frames of A and of B (the truth); late: B's frame before each; i3d_true, i3d_predicted: A's head with B's true and with B's predicted expressions;
-    ref: one reference frame of A for each frame, a second away; frozen: A's mouth never moves; masks (T, H, W) bool; mouth (T, 4);
-    near (T, 68, 2) px landmarks of pose and a neutral mouth; step (T,) index of each frame in its clip.
+    source, target: frames of A and of B (the truth); late: B's frame before each; i3d_true, i3d_predicted: A's head with B's true and with
+    B's predicted expressions; ref: one reference frame of A for each frame, a second away; frozen: A's mouth never moves; masks (T, H, W)
+    bool; mouth (T, 4); near (T, 68, 2) px landmarks of pose and a neutral mouth; step (T,) index of each frame in its clip.
     """
 
     id: ClipId

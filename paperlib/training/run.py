@@ -106,13 +106,22 @@ def _teacher(net, profile, corpus, loop, extra):
 
 
 def _expression(net, profile, corpus, loop, extra):
-    from paperlib.corpus.banks import speech_bank
+    from dataclasses import replace
+
     from paperlib.face3d.morphable_model import default_model
-    from paperlib.training.expression import sequences, train_expression
+    from paperlib.training import speech_store
+    from paperlib.training.expression import Sequence, train_expression
     from paperlib.training.teacher import neutral_face
 
+    if isinstance(corpus, Corpus):  # more people than the other networks see: speech needs no pictures
+        corpus = Corpus(replace(profile.corpus, train_speakers=max(profile.expression.speakers, profile.corpus.train_speakers)))
     teacher, face = _dependency("teacher", profile, extra["folder"]), neutral_face(profile.teacher.size)
-    data, val = (sequences(speech_bank(corpus, split), teacher, face) for split in ("train", "val"))
+    drawn, kind = speech_store.drawn_by(teacher, face), f"teacher {speech_store.fingerprint(teacher)}"
+    heard = {split: speech_store.features(corpus, corpus.clips(split)) for split in ("train", "val")}
+    extra["speech"] = {split: {"clips": len(s.items), "speakers": len({i.id.speaker for i in s.items})} for split, s in heard.items()}
+    data, val = (
+        [Sequence(i.mfcc, v, i.coeffs) for i, v in zip(s.items, speech_store.pictures(s, kind, drawn), strict=True)] for s in heard.values()
+    )
     return train_expression(net, default_model(), data, val, profile.expression, profile.seed, **loop)
 
 

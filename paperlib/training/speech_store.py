@@ -7,6 +7,7 @@ keyed by corpus, teacher, face model and code, and are mapped into memory: proce
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +79,14 @@ def pictures(store: Store, kind: str, make: Callable[[SpeechItem], torch.Tensor]
 
 def _mapped(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="c")  # copy on write: torch wants writable memory, the file stays as it is
+
+
+def fingerprint(net: torch.nn.Module) -> str:
+    """Sixteen hex digits over a network's tensors."""
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode() + value.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The renderer study on clips made on the spot with networks of a few steps: bank, cells, resumption, scores, tables and figures."""
 
 import json
+import pickle
 from pathlib import Path
 
 import made_clips
@@ -83,9 +84,8 @@ def test_twins_differ_inside_the_mask_and_the_told_mouths_differ(bank):
     assert apart[item.masks].float().mean() > 5 * apart[~item.masks].float().mean() and apart[item.masks].max() > 20
     assert not torch.equal(item.i3d_true, item.i3d_predicted)
     frames = torch.from_numpy(made_clips.clip(0, 1).frames)
-    assert torch.equal(item.late[1], frames[renderer_bank.TEST_STRIDE - 1]) and torch.equal(
-        item.target[1], frames[renderer_bank.TEST_STRIDE]
-    )
+    at = renderer_bank.TEST_STRIDE
+    assert torch.equal(item.late[1], frames[at - 1]) and torch.equal(item.target[1], frames[at])
 
 
 def test_pictures_shrink_by_area_and_never_grow():
@@ -126,6 +126,12 @@ def test_finished_cells_are_not_done_again_and_nets_come_back(study):
     assert made.nets.read(cell).result["steps"] == STEPS
     untouched = Sweep(made.nets.folder, None, made.nets.cells, ("renderer",)).run()  # work that would fail if it were called
     assert len(untouched) == len(NAMES)
+
+
+def test_jobs_travel_to_other_processes(study):
+    made, _ = study
+    there = pickle.loads(pickle.dumps(made.scores))
+    assert [there.path(c) for c in there.cells] == [made.scores.path(c) for c in made.scores.cells] and there.work == made.scores.work
 
 
 def test_scores_of_controls_have_known_values(study):

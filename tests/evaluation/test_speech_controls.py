@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from paperlib import paper, paths
 from paperlib.config import load_profile
 from paperlib.corpus.banks import SpeechItem, speech_item
 from paperlib.corpus.dataset import Corpus
-from paperlib.evaluation.controls import Ridge, frame_loudness, stack_context
+from paperlib.evaluation import expression
+from paperlib.evaluation.controls import Ridge, frame_index, frame_loudness, stack_context
 from paperlib.evaluation.expression import opening_mm, other_take
+from paperlib.evaluation.expression_inputs import WRONG_ROWS
+from paperlib.results import select
+from paperlib.training import checkpoints
+from paperlib.training.loop import History
 
 
 def item(seed, frames=60):
@@ -43,3 +49,29 @@ def test_the_other_take_says_the_same_differently(corpus):
     assert torch.equal(second, other_take(corpus, first))
     r = np.corrcoef(opening_mm(first.exp), opening_mm(second))[0, 1]
     assert 0.6 < r < 0.999
+
+
+def test_the_clock_alone_is_the_same_for_whatever_is_said():
+    a, b = item(0), item(1)
+    assert np.array_equal(frame_index(a), frame_index(b)) and frame_index(a).shape == (60, 14)
+    assert np.linalg.matrix_rank(frame_index(a)) == 14
+
+
+def test_a_shipped_network_is_scored_beside_every_control(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
+    torch.manual_seed(0)
+    for kind in ("teacher", "expression"):
+        profile = load_profile("smoke")
+        checkpoints.save(
+            f"{kind}_smoke", kind, checkpoints.build(kind, profile), profile, History(), tmp_path, note="untrained, for a test"
+        )
+    rows = expression.predictors(corpus, "expression_smoke")
+    assert {"full", "mean_expression", "ridge_mfcc", "loudness", "frame_index", "truth", "other_take", *WRONG_ROWS} <= set(rows)
+    clips = corpus.clips("test")
+    scores = expression.score(corpus, clips, {r: rows[r] for r in ("full", "truth", "swapped_speech", "silent_speech", "shifted_p2")})
+    found = expression.summarise(scores, "two clips", "rule")
+    assert all(paper.row_id(r.table, r.row) for r in found)
+    assert select(found, row="truth", metric="aed_mouth")[0].value == 0
+    full, shifted = (rows[r](speech_item(corpus, clips[0])) for r in ("full", "shifted_p2"))
+    assert not torch.allclose(full, shifted)
+    assert (full[5:-5] - shifted[7:-3]).abs().mean() < (full[5:-5] - shifted[5:-5]).abs().mean()

@@ -90,6 +90,52 @@ def test_expression_training_falls(corpus):
         expression.windows(data, 1000, 1, torch.Generator())
 
 
+def test_expression_training_stopped_and_resumed_ends_as_undisturbed(corpus, tmp_path, monkeypatch):
+    bank = banks.speech_bank(corpus, "train")
+    data = [expression.Sequence(b.mfcc, torch.zeros(len(b.mfcc), 3, 32, 32, dtype=torch.uint8), b.coeffs) for b in bank]
+    cfg = dataclasses.replace(SMOKE.expression, steps=6, batch=2, window=5)
+    drawn = expression.windows
+
+    def train(folder):
+        torch.manual_seed(0)
+        net = checkpoints.build("expression", SMOKE)
+        expression.train_expression(net, default_model(), data, data, cfg, 0, progress=False, log_every=1, validate_every=2, folder=folder)
+        return net.state_dict()
+
+    calls = []
+
+    def stop_at_the_fifth(*args):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return drawn(*args)
+
+    whole = train(tmp_path / "whole")
+    monkeypatch.setattr(expression, "windows", stop_at_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped")
+    monkeypatch.setattr(expression, "windows", drawn)
+    resumed = train(tmp_path / "stopped")
+    assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
+    assert whole["cnn_visual.body.0.weight"].is_contiguous()
+
+
+def test_stage_one_hears_more_people_than_the_pictures_show(tmp_path, monkeypatch):
+    from paperlib import paths
+    from paperlib.training import run
+
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(paths, "BUILD", tmp_path)
+    few = {"corpus__train_speakers": 1, "corpus__seconds": 1.2, "expression__steps": 2, "expression__window": 10}
+    profile, threads = config.load_profile("smoke", **few), torch.get_num_threads()
+    checkpoints.save("teacher_smoke", "teacher", checkpoints.build("teacher", profile), profile, History(), tmp_path)
+    run.train("expression", profile, folder=tmp_path, validate_every=1)
+    torch.set_num_threads(threads)
+    card = checkpoints.read_card("expression_smoke", tmp_path)
+    assert card["speech"] == {"train": {"clips": 3, "speakers": 3}, "val": {"clips": 1, "speakers": 1}}
+    assert not (tmp_path / "cache/corpus").exists()  # nothing was rendered
+
+
 def test_flow_pairs_are_true(frames):
     """The stored flow re-aligns the reference to the target where it is valid."""
     from paperlib.models.flow import warp
