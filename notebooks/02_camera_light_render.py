@@ -258,7 +258,7 @@ cases = [(False, False, False), (True, False, False), (False, True, False), (Tru
 show_strip([toggled(*c) for c in cases], ["nothing", "albedo", "light", "albedo, light", "albedo, light, pose"], scale=1.7)
 
 # %% [markdown]
-# *Picture: five heads. With nothing on, a white outline without form: all form in a picture is shading. Albedo alone looks like a paper mask.
+# *Picture: five heads. With nothing on, a flat outline without form: all form in a picture is shading. Albedo alone looks like a paper mask.
 # Light alone is a plaster bust. Their product is a face.*
 #
 # The picture is a **product** of albedo and light. A dark skin in a bright light and a bright skin in a dim light can be the same picture:

@@ -149,7 +149,7 @@ class RendererConfig:
     lr: float = 6e-4  # the paper: 1e-4, over days
     steps_warm: int = 500  # SFM and TMN alone
     steps_joint1: int = 900  # joint, eps 0.1
-    steps_joint2: int = 5200  # joint, eps 0.2
+    steps_joint2: int = 2200  # joint, eps 0.2
     l_ssim: float = 0.5
     l_p: float = 0.05
     l_style: float = 5.0
