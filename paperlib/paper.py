@@ -78,6 +78,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
+    "mask_leak": ("posed", "fitted_pose", "own", "place"),  # evaluation.mask_leak: where an outline comes from
 }
 
 
