@@ -100,6 +100,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
     "figure8": FAILURE_ROWS,
+    "mask_leak": ("posed", "fitted_pose", "own", "place"),  # evaluation.mask_leak: where an outline comes from
 }
 
 
