@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paperlib import paths
 from paperlib.errors import InputError
-from paperlib.figures import intervals, save_figure, stamp
+from paperlib.figures import SYSTEM_NAMES, command_line, intervals, save_figure, stamp
 from paperlib.notebook import PALETTE, plot_style
 from paperlib.paper import FACTORS
 from paperlib.results import Row, read_results, select
@@ -32,7 +30,6 @@ FIGURE6 = {  # key of figure6_frames.npz -> heading; a `{}` takes the beta
 FIGURE8 = {"truth": "truth", "predicted": "our dub", "true": "true\nexpressions", "warp": "I_warp", "reference": "reference"}
 SIGNS = {"holds": ("+", PALETTE[2]), "tie": ("=", "0.85"), "does not hold": ("−", PALETTE[3]), "no verdict": ("?", "white")}
 MAIN = (("psnr", "crop"), ("ssim", "crop"), ("lpips", "crop"), ("lmd", "mouth"), ("psnr", "frame"), ("lpips", "mouth"))
-SYSTEMS = {"full": "our dub", "frozen_mouth": "a mouth that never moves"}
 
 
 def picture_grid(columns: Sequence[np.ndarray], headings: Sequence[str], captions: Sequence[str], cell: float = 1.1) -> Figure:
@@ -161,7 +158,7 @@ def head_motion(rows: Sequence[Row], beta: str = "predicted") -> Figure:
     top = max((r.value if r.high is None else r.high) for r in rows if r.metric.startswith(("error_speed_", "error_yaw_")))
     for ax, covariate in zip(axes, ("speed", "yaw"), strict=True):
         bins: list[str] = []
-        for shift, mark, color, (system, label) in zip((-0.1, 0.1), "os", (PALETTE[0], PALETTE[3]), SYSTEMS.items(), strict=True):
+        for shift, mark, color, (system, label) in zip((-0.1, 0.1), "os", (PALETTE[0], PALETTE[3]), SYSTEM_NAMES.items(), strict=True):
             wanted = beta if system == "full" else "none"
             found = [r for r in rows if (r.row, r.beta) == (system, wanted) and r.metric.startswith(f"error_{covariate}_")]
             bins = [r.protocol.split(";")[0] for r in found] or bins
@@ -247,23 +244,9 @@ DRAWN = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry: draw the named figures (default: all); 2 when a results file is missing."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*DRAWN, []], help="which figures (default: all)")
-    parser.add_argument("--results", type=Path, default=paths.RESULTS)
-    parser.add_argument("--folder", type=Path, default=paths.FIGURES)
     parser.add_argument("--beta", choices=("true", "predicted"), default="predicted", help="expressions that I_3D was drawn from")
-    args = parser.parse_args(argv)
-    code = 0
-    for name in args.names or DRAWN:
-        try:
-            print(DRAWN[name](args.results, args.folder, args.beta))
-        except InputError as e:
-            print(f"{name}: {e}", file=sys.stderr)
-            code = 2
-    return code
+    return command_line(parser, DRAWN, argv)
 
 
 if __name__ == "__main__":

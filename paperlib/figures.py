@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,27 +237,32 @@ def draw_complexity(results: Path, folder: Path) -> Path:
 DRAWN = {"figure7": draw_figure7, "complexity": draw_complexity}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line entry: draw the named figures (default: all) from data/results into figures/; 2 when a results file is missing."""
-    import argparse
-    import sys
+def command_line(parser: argparse.ArgumentParser, drawn: Mapping[str, Callable[..., Path]], argv: Sequence[str] | None) -> int:
+    """Draw the figures named on the command line (default: all of `drawn`); 2 when a results file is missing.
 
+    Options that `parser` has beside names, --results and --folder reach the drawing functions by name.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*DRAWN, []], help="which figures (default: all)")
+    parser.add_argument("names", nargs="*", choices=[*drawn, []], help="which figures (default: all)")
     parser.add_argument("--results", type=Path, default=paths.RESULTS)
     parser.add_argument("--folder", type=Path, default=paths.FIGURES)
-    args = parser.parse_args(argv)
+    options = vars(parser.parse_args(argv))
+    names, results, folder = (options.pop(name) for name in ("names", "results", "folder"))
     code = 0
-    for name in args.names or DRAWN:
+    for name in names or drawn:
         try:
-            print(DRAWN[name](args.results, args.folder))
+            print(drawn[name](results, folder, **options))
         except InputError as e:
             print(f"{name}: {e}", file=sys.stderr)
             code = 2
     return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry: draw the named figures (default: all) from data/results into figures/; 2 when a results file is missing."""
+    return command_line(argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0]), DRAWN, argv)
 
 
 if __name__ == "__main__":

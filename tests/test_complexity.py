@@ -60,15 +60,16 @@ def test_totals_are_sums_and_batches_count():
     assert one.macs == 27 * 4 * 64  # FlopCounterMode sees the convolution alone, without its bias
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gain = nn.Conv2d(2, 2, 1), nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return self.conv(self.conv(x))
+
+
 def test_a_module_called_twice_counts_twice_and_the_mode_is_restored():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.gain = nn.Conv2d(2, 2, 1), nn.Parameter(torch.ones(3))
-
-        def forward(self, x):
-            return self.conv(self.conv(x))
-
     net = Twice().train()
     net.conv.eval()
     c = count(net, torch.zeros(1, 2, 2, 2))
@@ -81,14 +82,6 @@ def test_literally_as_torchstat_the_batch_is_lost_and_reuse_and_tuples_too():
     net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), torch.zeros(5, 3, 8, 8)
     ours, printed = count(net, x), count(net, x, literal=True)
     assert printed.flops == ours.flops and (printed.madd, printed.memory) == (ours.madd // 5, ours.memory // 5)
-
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.gain = nn.Conv2d(2, 2, 1), nn.Parameter(torch.ones(3))
-
-        def forward(self, x):
-            return self.conv(self.conv(x))
 
     printed = count(Twice(), torch.zeros(1, 2, 2, 2), literal=True)
     assert (printed.flops, printed.params) == (4 * 6, 6)  # one call of two; `gain` is not a leaf's

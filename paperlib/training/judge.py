@@ -14,9 +14,8 @@ from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.corpus.synthetic import FIRST_SPEAKER, ClipId
 from paperlib.metrics import sync_windows
 from paperlib.models.judge import SPAN, Judge
-from paperlib.training.lip_truth import JUDGE_VOICES, Heard, MotionNet, Seen, heard_loss, judges_voice, mouth_motion, recolour, seen_loss
-from paperlib.training.loop import History, fit
-from paperlib.training.optim import flat_cosine
+from paperlib.training.lip_truth import JUDGE_VOICES, Heard, MotionNet, Seen, fit_through_truth, judges_voice, mouth_motion, recolour
+from paperlib.training.loop import History
 from paperlib.training.sync import MOMENTS, accuracy, validation_loss
 
 __all__ = ["JUDGE_VOICES", "Judge", "MouthItem", "cosines", "judge_corpus", "mouth_item", "train_judge"]
@@ -116,25 +115,16 @@ def train_judge(
     """
     generator = torch.Generator().manual_seed(seed + 1000)  # never the expert's
     truth = MotionNet(heard, SPAN, cfg.embed, nonnegative=False)
-    optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
-    clips, looks = max(2, cfg.batch // MOMENTS), max(2, 2 * cfg.looks // MOMENTS)
 
     def pictures(mouths: torch.Tensor) -> torch.Tensor:
         return net.embed_mouth(recolour(mouths.float() / 255, generator))
-
-    def step(i: int) -> Mapping[str, float]:
-        net.train()
-        for group in optimiser.param_groups:
-            group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
-        sound = heard_loss(truth, net.embed_sound, heard, clips, MOMENTS, generator)
-        look = seen_loss(truth, pictures, seen, looks, MOMENTS // 2, generator)
-        optimiser.zero_grad()
-        (sound + cfg.look_weight * look).backward()
-        optimiser.step()
-        return {"loss": sound.item(), "look": look.item()}
 
     def validate() -> Mapping[str, float]:
         tables = [cosines(net, item) for item in val]
         return {"val": validation_loss(tables), "val_accuracy": accuracy(tables, SPAN)[0]}
 
-    return fit(step, cfg.steps, state={"net": net, "truth": truth, "optimiser": optimiser}, validate=validate, **loop), truth
+    looks = (max(2, 2 * cfg.looks // MOMENTS), MOMENTS // 2)
+    history = fit_through_truth(
+        net, truth, net.embed_sound, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate, **loop
+    )
+    return history, truth

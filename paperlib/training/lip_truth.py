@@ -8,7 +8,7 @@ and sound alone, and as many pictures as minutes allow, networks learn the train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from paperlib.errors import check_shape
 from paperlib.face3d.landmarks import MOUTH
 from paperlib.metrics.sync_windows import APART, similarity
 from paperlib.models.syncnet import sync_contrastive_loss
+from paperlib.training.loop import History, fit
+from paperlib.training.optim import flat_cosine
 
 POINTS = 3 * len(MOUTH)
 WAYS = 10  # principal ways of moving that MotionNet sees
@@ -147,3 +149,40 @@ def recolour(pictures: Tensor, generator: torch.Generator, gain: float = 0.25, o
     u = torch.rand(2, *shape, generator=generator) * 2 - 1
     speckle = noise * torch.rand(shape, generator=generator) * torch.randn(pictures.shape, generator=generator)
     return (pictures * (1 + gain * u[0]) + offset * u[1] + speckle).clamp(0, 1)
+
+
+def fit_through_truth(
+    net: nn.Module,
+    truth: MotionNet,
+    embed_sound: Callable[[Tensor], Tensor],
+    embed_pictures: Callable[[Tensor], Tensor],
+    heard: list[Heard],
+    seen: list[Seen],
+    cfg,
+    generator: torch.Generator,
+    *,
+    moments: int,
+    looks: tuple[int, int],
+    validate: Callable[[], Mapping[str, float]],
+    **loop,
+) -> History:
+    """The training that expert and judge share: in each step sound by `heard_loss` and pictures by `seen_loss`, AdamW on net and truth.
+
+    cfg: lr, steps, batch (moments heard in a step), look_weight. moments: of a clip that are told apart. looks: clips seen in a step and
+    windows of each. loop: see `loop.fit`.
+    """
+    optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
+    clips = max(2, cfg.batch // moments)
+
+    def step(i: int) -> Mapping[str, float]:
+        net.train()
+        for group in optimiser.param_groups:
+            group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
+        sound = heard_loss(truth, embed_sound, heard, clips, moments, generator)
+        look = seen_loss(truth, embed_pictures, seen, *looks, generator)
+        optimiser.zero_grad()
+        (sound + cfg.look_weight * look).backward()
+        optimiser.step()
+        return {"loss": sound.item(), "look": look.item()}
+
+    return fit(step, cfg.steps, state={"net": net, "truth": truth, "optimiser": optimiser}, validate=validate, **loop)

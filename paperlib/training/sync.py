@@ -14,9 +14,8 @@ from paperlib.corpus.banks import FaceItem, face_boxes, speech_item, to_float
 from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.metrics import sync_windows
 from paperlib.models.syncnet import SyncNet
-from paperlib.training.lip_truth import Heard, MotionNet, Seen, heard_loss, judges_voice, mouth_motion, recolour, seen_loss, truth_table
-from paperlib.training.loop import History, fit
-from paperlib.training.optim import flat_cosine
+from paperlib.training.lip_truth import Heard, MotionNet, Seen, fit_through_truth, judges_voice, mouth_motion, recolour, truth_table
+from paperlib.training.loop import History
 
 SPAN = 5  # frames in a window, as SyncNet and Wav2Lip
 MOMENTS = 8  # of one clip that are told apart
@@ -132,25 +131,16 @@ def train_sync(
     """
     generator = torch.Generator().manual_seed(seed)
     truth = MotionNet(heard, SPAN, cfg.embed, nonnegative=True)
-    optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
-    clips = max(2, cfg.batch // MOMENTS)
 
     def pictures(windows: torch.Tensor) -> torch.Tensor:
         return net.embed_lips(recolour(stacked(windows), generator))
-
-    def step(i: int) -> Mapping[str, float]:
-        net.train()
-        for group in optimiser.param_groups:
-            group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
-        sound = heard_loss(truth, net.embed_mel, heard, clips, MOMENTS, generator)
-        look = seen_loss(truth, pictures, seen, cfg.looks, 1, generator)  # one of a clip: BatchNorm sees as many people
-        optimiser.zero_grad()
-        (sound + cfg.look_weight * look).backward()
-        optimiser.step()
-        return {"loss": sound.item(), "look": look.item()}
 
     def validate() -> Mapping[str, float]:
         tables = [cosines(net, item) for item in val]
         return {"val": validation_loss(tables), "val_accuracy": accuracy(tables)[0]}
 
-    return fit(step, cfg.steps, state={"net": net, "truth": truth, "optimiser": optimiser}, validate=validate, **loop), truth
+    looks = (cfg.looks, 1)  # one of a clip: BatchNorm sees as many people
+    history = fit_through_truth(
+        net, truth, net.embed_mel, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate, **loop
+    )
+    return history, truth
