@@ -430,7 +430,7 @@ results_table(plain, list(metrics), digits=3)
 
 # %% [markdown]
 # Intervals of two rows may overlap only because speakers differ. A fair comparison is **paired**: the difference on the same clips. An
-# interval that reaches 0 is a *tie*; the rule was fixed in code before the runs.
+# interval that reaches 0 is a *tie*; that rule was fixed in code before the runs. So is one below the last digit that is printed.
 
 # %%
 paired = [r for r in rows if r.row.removeprefix("full_minus_") in SHOWN[1:-1] and r.row.startswith("full_minus_")]
@@ -439,7 +439,7 @@ for row in dict.fromkeys(r.row for r in paired):
     cells = []
     for metric, better in metrics.items():
         r = next((r for r in paired if r.row == row and r.metric == metric and r.low is not None), None)
-        cells.append(f"{r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}] **{verdict(r, better)}**" if r else "not defined")
+        cells.append(f"{r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}] **{verdict(r, better, margin=0.0005)}**" if r else "not defined")
     table.append(f"| {row.removeprefix('full_minus_').replace('_', ' ')} | " + " | ".join(cells) + " |")
 display(Markdown("**Measured here**, paired, on the embedded corpus; the verdict is about our network\n\n" + "\n".join(table)))
 

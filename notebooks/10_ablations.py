@@ -242,18 +242,16 @@ for metric, said in (("psnr", "full minus switched off, mouth PSNR (dB); right o
 # network has one. A dot whose interval
 # crosses the line at 0 is a part that the network cannot be shown to use.*
 #
-# The same as words, made by a rule: an interval that holds 0 is no difference.
+# The same as words, made by the rule of notebook 05: an interval that holds 0 is a tie, and so is a difference too small to matter, here a hundredth of a
+# decibel or of a millimetre.
 
 # %%
+from paperlib.metrics.statistics import verdict
+
+WORDS = {"better": "worse without", "worse": "BETTER without", "tie": "no difference can be shown", "no verdict": "no interval, no verdict"}
 for r in [*select(differences, metric="psnr", region="mouth"), *select(differences, metric="lip_mm")]:
-    better = 1 if r.metric == "psnr" else -1
-    if r.value is None or r.low is None:
-        verdict = "no interval, no verdict"
-    elif r.low <= 0 <= r.high:
-        verdict = "no difference can be shown"
-    else:
-        verdict = "worse without" if np.sign(r.value) == better else "BETTER without"
-    print(f"{names[r.row]}: {verdict} ({r.metric}, n = {r.n} speakers)")
+    said = verdict(r, "higher" if r.metric == "psnr" else "lower", margin=0.01) if r.low is not None else "no verdict"
+    print(f"{names[r.row]}: {WORDS[said]} ({r.metric}, n = {r.n} speakers)")
 
 # %% [markdown]
 # ## What it looks like
