@@ -132,13 +132,14 @@ def speech(corpus: CorpusConfig, study: StudyConfig, split: str, motion: str = "
     return speech_store.features(source, source.clips(split))
 
 
-def images(store: Store, kind: str, profile: Profile, sources: Sources) -> list[torch.Tensor]:
-    """Semantic images of `kind` (IMAGES) for every clip of `store`."""
+def images(store: Store, kind: str, profile: Profile, sources: Sources, changed: bool = False) -> list[torch.Tensor]:
+    """Semantic images of `kind` (IMAGES) for every clip of `store`; changed: for training, see `speech_store.drawn_by`."""
     size = profile.teacher.size
     if kind == TRUE:
         return speech_store.pictures(store, f"{TRUE} {size}", speech_store.true_frames(size))
     teacher, label = teacher_of(kind, profile, sources)
-    return speech_store.pictures(store, label, speech_store.drawn_by(teacher, still_face(size)))
+    label += " in other voices" * changed
+    return speech_store.pictures(store, label, speech_store.drawn_by(teacher, still_face(size), changed))
 
 
 @lru_cache(maxsize=2)
@@ -180,11 +181,11 @@ def settle(teacher: torch.nn.Module, mel: torch.Tensor, face: torch.Tensor) -> N
     teacher.eval()
 
 
-def heard(cell: Cell, store: Store, sources: Sources) -> list[Heard]:
-    """What the cell's network is given of every clip of `store`."""
+def heard(cell: Cell, store: Store, sources: Sources, changed: bool = False) -> list[Heard]:
+    """What the cell's network is given of every clip of `store`; changed: its images as in training."""
     if not cell.options.get("use_semantic", True):
         return [Heard(item.mfcc, None) for item in store.items]
-    shown = images(store, cell.options.get("images", TEACHER), cell.settings(), sources)
+    shown = images(store, cell.options.get("images", TEACHER), cell.settings(), sources, changed)
     return [Heard(item.mfcc, v) for item, v in zip(store.items, shown, strict=True)]
 
 
@@ -199,7 +200,8 @@ class Train:
         from paperlib.face3d.morphable_model import default_model
 
         profile = cell.settings()
-        data = {split: sequences(cell, speech(profile.corpus, profile.study, split), self.sources) for split in ("train", "val")}
+        clips = {split: speech(profile.corpus, profile.study, split) for split in ("train", "val")}
+        data = {split: sequences(cell, store, self.sources, split == "train") for split, store in clips.items()}
         net, cfg = build(cell), dataclasses.replace(profile.expression, steps=profile.study.steps)
         history = train_expression(
             net, default_model(), data["train"], data["val"], cfg, cell.seed,
@@ -213,9 +215,9 @@ class Train:
         }  # fmt: skip
 
 
-def sequences(cell: Cell, store: Store, sources: Sources) -> list[Sequence]:
+def sequences(cell: Cell, store: Store, sources: Sources, changed: bool = False) -> list[Sequence]:
     """Training data of a cell; a network without images gets empty ones, which cost nothing."""
-    given = heard(cell, store, sources)
+    given = heard(cell, store, sources, changed)
     empty = torch.zeros(1, dtype=torch.uint8)
     rows = zip(given, store.items, strict=True)
     return [Sequence(h.mfcc, empty.expand(len(h.mfcc)) if h.images is None else h.images, item.coeffs) for h, item in rows]

@@ -81,7 +81,7 @@ class _Draw:
         split, motion, kind = what
         with one_thread():
             store = cells.speech(self.profile.corpus, self.profile.study, split, motion)
-            cells.images(store, kind, self.profile, self.sources)
+            cells.images(store, kind, self.profile, self.sources, split == "train")
         return f"{split}, {motion}: images of {kind} for {len(store.items)} clips"
 
 
@@ -111,13 +111,14 @@ def prepare(profile: Profile, sources: cells.Sources, how: How) -> list[str]:
 def _inputs(profile: Profile, sources: cells.Sources) -> tuple:
     """What a training depends on besides the sections `corpus` and `expression`."""
     from paperlib.losses import expression as losses
+    from paperlib.media import other_voices
     from paperlib.models import encoders
     from paperlib.models import expression as model
     from paperlib.training import expression as training
     from paperlib.training import optim
 
     study, teachers = profile.study, [cells.teacher_of(cells.TEACHER, profile, sources)[1]]
-    code = code_hash([losses, encoders, model, training, optim])
+    code = code_hash([losses, encoders, model, other_voices, training, optim])
     return (
         code,
         corpus_key(profile),

@@ -12,6 +12,7 @@ from paperlib.corpus.banks import SpeechItem
 from paperlib.face3d.coefficients import with_exp
 from paperlib.face3d.face_renderer import landmarks2d
 from paperlib.losses.expression import expression_loss, shape_loss, total_expression_loss
+from paperlib.media.other_voices import other_mfcc
 from paperlib.models.expression import ExpressionNet
 from paperlib.training.loop import History, fit
 from paperlib.training.optim import Ranger, flat_cosine
@@ -72,7 +73,8 @@ def predict(net: ExpressionNet, mfcc: torch.Tensor, semantic: torch.Tensor | Non
 def train_expression(
     net: ExpressionNet, model, train: list[Sequence], val: list[Sequence], cfg: ExpressionConfig, seed: int, **loop
 ) -> History:
-    """Minimise (13) with Ranger; validation is the mean absolute expression error on whole unseen clips. loop: see `loop.fit`.
+    """Minimise (13) with Ranger, half of the runs heard in other voices (`media.other_voices`); validation is the mean absolute
+    expression error on whole unseen clips, in their own voices. loop: see `loop.fit`.
 
     The weights lie channels last while they are trained, in which order a CPU's convolutions and poolings are faster; what they
     compute is the same up to rounding. A stopped training goes on with the draws it would have made.
@@ -86,7 +88,7 @@ def train_expression(
         for group in optimiser.param_groups:  # flat, then cosine over the last quarter, as Ranger's author recommends
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps)
         mfcc, semantic, coeffs = windows(train, cfg.window, cfg.batch, draws.generator)
-        l_exp, l_shape = losses(model, net(mfcc, semantic).exp, coeffs)
+        l_exp, l_shape = losses(model, net(other_mfcc(mfcc, draws.generator), semantic).exp, coeffs)
         loss = total_expression_loss(l_exp, l_shape, cfg.lambda_shape)
         optimiser.zero_grad()
         loss.backward()

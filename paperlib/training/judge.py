@@ -12,6 +12,7 @@ from paperlib.config import CorpusConfig, JudgeConfig
 from paperlib.corpus.banks import speech_item
 from paperlib.corpus.dataset import Clip, Corpus
 from paperlib.corpus.synthetic import FIRST_SPEAKER, ClipId
+from paperlib.media.other_voices import other_mfcc
 from paperlib.metrics import sync_windows
 from paperlib.models.judge import SPAN, Judge
 from paperlib.training.lip_truth import JUDGE_VOICES, Heard, MotionNet, Seen, fit_through_truth, judges_voice, mouth_motion, recolour
@@ -125,6 +126,7 @@ def train_judge(
 
     looks = (max(2, 2 * cfg.looks // MOMENTS), MOMENTS // 2)
     history = fit_through_truth(
-        net, truth, net.embed_sound, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate, **loop
-    )
+        net, truth, net.embed_sound, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate,
+        hear=other_mfcc, **loop,
+    )  # fmt: skip
     return history, truth

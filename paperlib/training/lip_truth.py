@@ -25,6 +25,7 @@ from paperlib.training.loop import History, fit
 from paperlib.training.optim import flat_cosine
 
 POINTS = 3 * len(MOUTH)
+Hear = Callable[[Tensor, torch.Generator], Tensor]  # sound windows (clips, moments, ...) and a generator -> the same, changed
 WAYS = 10  # principal ways of moving that MotionNet sees
 # Half of the voices, men and women, are the judge's: the expert hears none of them, the judge no other (PROTOCOL rule 8).
 JUDGE_VOICES = ("m3", "m5", "m7", "Annie", "linda", "aunty")
@@ -115,11 +116,17 @@ def draw(bank: Sequence, clips: int, count: int, span: int, generator: torch.Gen
     return out
 
 
-def heard_loss(truth: MotionNet, embed_sound: Callable[[Tensor], Tensor], bank: list[Heard], clips: int, count: int, g) -> Tensor:
-    """Contrastive loss of true motion and sound over `count` moments of each of `clips` clips; scalar."""
+def heard_loss(
+    truth: MotionNet, embed_sound: Callable[[Tensor], Tensor], bank: list[Heard], clips: int, count: int, g, hear: Hear | None = None
+) -> Tensor:
+    """Contrastive loss of true motion and sound over `count` moments of each of `clips` clips; scalar.
+
+    hear: changes the sound (clips, count, ...) before it is embedded, as another voice would say it.
+    """
     chosen = draw(bank, clips, count, truth.span, g)
     motion = truth(torch.cat([runs(bank[i].motion, t, truth.span) for i, t in chosen]))
-    sound = embed_sound(torch.cat([bank[i].sound[t] for i, t in chosen]).float())
+    sound = torch.stack([bank[i].sound[t] for i, t in chosen]).float()
+    sound = embed_sound((hear(sound, g) if hear else sound).flatten(0, 1))
     return sync_contrastive_loss(motion.unflatten(0, (clips, count)), sound.unflatten(0, (clips, count)))
 
 
@@ -164,12 +171,13 @@ def fit_through_truth(
     moments: int,
     looks: tuple[int, int],
     validate: Callable[[], Mapping[str, float]],
+    hear: Hear | None = None,
     **loop,
 ) -> History:
     """The training that expert and judge share: in each step sound by `heard_loss` and pictures by `seen_loss`, AdamW on net and truth.
 
     cfg: lr, steps, batch (moments heard in a step), look_weight. moments: of a clip that are told apart. looks: clips seen in a step and
-    windows of each. loop: see `loop.fit`.
+    windows of each. hear: see `heard_loss`. loop: see `loop.fit`.
     """
     optimiser = torch.optim.AdamW([*net.parameters(), *truth.parameters()], cfg.lr, weight_decay=1e-2)
     clips = max(2, cfg.batch // moments)
@@ -178,7 +186,7 @@ def fit_through_truth(
         net.train()
         for group in optimiser.param_groups:
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
-        sound = heard_loss(truth, embed_sound, heard, clips, moments, generator)
+        sound = heard_loss(truth, embed_sound, heard, clips, moments, generator, hear)
         look = seen_loss(truth, embed_pictures, seen, *looks, generator)
         optimiser.zero_grad()
         (sound + cfg.look_weight * look).backward()

@@ -116,11 +116,16 @@ def _expression(net, profile, corpus, loop, extra):
     if isinstance(corpus, Corpus):  # more people than the other networks see: speech needs no pictures
         corpus = Corpus(replace(profile.corpus, train_speakers=max(profile.expression.speakers, profile.corpus.train_speakers)))
     teacher, face = _dependency("teacher", profile, extra["folder"]), neutral_face(profile.teacher.size)
-    drawn, kind = speech_store.drawn_by(teacher, face), f"teacher {speech_store.fingerprint(teacher)}"
+    kind = f"teacher {speech_store.fingerprint(teacher)}"
+
+    def drawn(store: speech_store.Store, changed: bool) -> list:
+        make = speech_store.drawn_by(teacher, face, changed)
+        return speech_store.pictures(store, kind + " in other voices" * changed, make)
+
     heard = {split: speech_store.features(corpus, corpus.clips(split)) for split in ("train", "val")}
     extra["speech"] = {split: {"clips": len(s.items), "speakers": len({i.id.speaker for i in s.items})} for split, s in heard.items()}
     data, val = (
-        [Sequence(i.mfcc, v, i.coeffs) for i, v in zip(s.items, speech_store.pictures(s, kind, drawn), strict=True)] for s in heard.values()
+        [Sequence(i.mfcc, v, i.coeffs) for i, v in zip(s.items, drawn(s, split == "train"), strict=True)] for split, s in heard.items()
     )
     return train_expression(net, default_model(), data, val, profile.expression, profile.seed, **loop)
 

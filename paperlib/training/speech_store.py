@@ -94,11 +94,22 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
     return (images * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
-def drawn_by(teacher, face: torch.Tensor) -> Callable[[SpeechItem], torch.Tensor]:
-    """A function from a clip to the teacher's images of it (3), on one fixed neutral face."""
+def drawn_by(teacher, face: torch.Tensor, changed: bool = False) -> Callable[[SpeechItem], torch.Tensor]:
+    """A function from a clip to the teacher's images of it (3), on one fixed neutral face.
+
+    changed: for training: half of the clips, always the same, as the teacher hears them in another voice (`media.other_voices`).
+    """
+    from paperlib.media.other_voices import other_mel
     from paperlib.training.teacher import semantic_images
 
-    return lambda item: to_uint8(semantic_images(teacher, face, item.mel))
+    def draw(item: SpeechItem) -> torch.Tensor:
+        mel = item.mel
+        if changed:
+            digest = hashlib.sha256(item.id.name.encode()).digest()
+            mel = other_mel(mel[None], torch.Generator().manual_seed(int.from_bytes(digest[:4], "big")))[0]
+        return to_uint8(semantic_images(teacher, face, mel))
+
+    return draw
 
 
 def true_frames(size: int) -> Callable[[SpeechItem], torch.Tensor]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from paperlib.config import Profile, SyncConfig
 from paperlib.corpus.banks import FaceItem, face_boxes, speech_item, to_float
 from paperlib.corpus.dataset import Clip, Corpus
+from paperlib.media.other_voices import other_mel
 from paperlib.metrics import sync_windows
 from paperlib.models.syncnet import SyncNet
 from paperlib.training.lip_truth import Heard, MotionNet, Seen, fit_through_truth, judges_voice, mouth_motion, recolour, truth_table
@@ -141,6 +142,7 @@ def train_sync(
 
     looks = (cfg.looks, 1)  # one of a clip: BatchNorm sees as many people
     history = fit_through_truth(
-        net, truth, net.embed_mel, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate, **loop
-    )
+        net, truth, net.embed_mel, pictures, heard, seen, cfg, generator, moments=MOMENTS, looks=looks, validate=validate,
+        hear=lambda mel, g: other_mel(mel[:, :, 0], g)[:, :, None], **loop,
+    )  # fmt: skip
     return history, truth

@@ -1,7 +1,8 @@
 """Training of the semantic teacher as Wav2Lip was trained: L1 to the frame, then with the frozen sync expert's loss added.
 
-Two things are ours, because Wav2Lip had 29 hours of video and we have minutes: half of the runs show the clip's speech on one neutral
-actor (`banks.neutral_actor_item`), and the mouth counts MOUTH_WEIGHT times in the L1, of which it is a tenth of the pixels.
+Three things are ours, because Wav2Lip had 29 hours of video and we have minutes: half of the runs are heard in other voices
+(`media.other_voices`), half of them show the clip's speech on one neutral actor (`banks.neutral_actor_item`), and
+the mouth counts MOUTH_WEIGHT times in the L1, of which it is a tenth of the pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 
 from paperlib.config import TeacherConfig
 from paperlib.corpus.banks import FaceItem, to_float
+from paperlib.media.other_voices import other_mel
 from paperlib.models.semantic_teacher import SemanticTeacher
 from paperlib.models.syncnet import SyncNet, sync_loss
 from paperlib.training.loop import History, fit
@@ -74,6 +76,7 @@ def train_teacher(
             group["lr"] = cfg.lr * flat_cosine(i, cfg.steps, flat=0.5)
         synced = i >= cfg.sync_from * cfg.steps  # before, single frames: more clips in a batch steady its BatchNorm
         mel, faces, target = windows(train[i % len(train)], *((runs, generator) if synced else (cfg.batch, generator, 1)))
+        mel = other_mel(mel.unflatten(0, (-1, SPAN if synced else 1))[:, :, 0], generator).flatten(0, 1)[:, None]
         out = net(mel, faces)
         l1 = weighted_l1(out, target)
         loss, log = l1, {"l1": l1.item()}
