@@ -44,8 +44,9 @@ def train_study(args: argparse.Namespace, profile) -> int:
     how = How(args.workers, args.backend or "loky", args.scheduler).check()
     if args.name == "study-expression":
         from paperlib.evaluation.expression_study import study
+        from paperlib.evaluation.expression_sync import RenderedJudge
 
-        written = study(profile, how, args.out)
+        written = study(profile, how, args.out, sync_scores=RenderedJudge.of(profile))
     else:
         from paperlib.evaluation.renderer_tables import study
 

@@ -92,12 +92,13 @@ class ExpressionConfig:
 class StudyConfig:
     """Stage 1's studies: table 3, the window k, the inputs, the transfer. Every network of a study has equal steps and data."""
 
-    speakers: int = 96  # heard in training, four clips each; nothing is rendered for them, so they cost 0.04 s a clip
+    speakers: int = 200  # heard in training, four clips each; nothing is rendered for them, so they cost 0.04 s a clip
     val_speakers: int = 8
     test_speakers: int = 24
-    steps: int = 600  # for every row alike; what the whole sweep has minutes for
-    validate_every: int = 100
+    steps: int = 1000  # for every row alike; what the whole sweep has minutes for
+    validate_every: int = 200
     seeds: int = 3
+    window_seeds: int = 2  # of the windows k: a curve over eight, not a table of rows
     windows: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)  # k of (5)
     grid_clips: tuple[int, ...] = (0, 10, 30, 60)  # recorded clips of one person that a trained network is tuned on
     grid_steps: int = 150
@@ -255,8 +256,8 @@ _SMOKE = Profile(
         speakers=3, window=15, steps=60, batch=4,
     ),
     study=StudyConfig(
-        speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, windows=(0, 2), grid_clips=(0, 2), grid_steps=10,
-        grid_scratch_steps=10,
+        speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, window_seeds=1, windows=(0, 2),
+        grid_clips=(0, 2), grid_steps=10, grid_scratch_steps=10,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),

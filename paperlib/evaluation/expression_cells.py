@@ -72,7 +72,7 @@ def table3_cells(profile: Profile) -> list[Cell]:
 def window_cells(profile: Profile) -> list[Cell]:
     """The full network with other windows: rows k0, k1, ...; the profile's own k is table 3's `full`."""
     names = {f"k{k}": {"expression__k": k} for k in profile.study.windows if k != profile.expression.k}
-    return _cells(profile, dict.fromkeys(names, {}), names)
+    return _cells(profile, dict.fromkeys(names, {}), names, profile.study.window_seeds)
 
 
 def input_cells(profile: Profile, x4: bool = False) -> list[Cell]:
@@ -83,9 +83,9 @@ def input_cells(profile: Profile, x4: bool = False) -> list[Cell]:
     return _cells(profile, options, {"audio_only": {"expression__audio_channels": equal_size(profile)}})
 
 
-def _cells(profile: Profile, options: dict[str, dict], overrides: dict[str, dict]) -> list[Cell]:
+def _cells(profile: Profile, options: dict[str, dict], overrides: dict[str, dict], seeds: int | None = None) -> list[Cell]:
     variants = {name: overrides.get(name, {}) for name in options}
-    return grid(variants, range(profile.seed, profile.seed + profile.study.seeds), options, profile.name)
+    return grid(variants, range(profile.seed, profile.seed + (seeds or profile.study.seeds)), options, profile.name)
 
 
 def equal_size(profile: Profile) -> tuple[int, ...]:

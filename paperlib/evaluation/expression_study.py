@@ -59,7 +59,8 @@ def study(
     header = provenance(
         f"{COMMAND} --profile {profile.name}", profile.name, profile.seed, f"embedded {corpus_key(profile)}", time.perf_counter() - start,
         budget={"steps": profile.study.steps, "speakers": profile.study.speakers, "batch": profile.expression.batch},
-        teacher=cells.teacher_of(cells.TEACHER, profile, sources)[1], training_seconds=round(sum(d.result["seconds"] for d in trained)),
+        teacher=cells.teacher_of(cells.TEACHER, profile, sources)[1], judge=_judge(sync_scores),
+        training_seconds=round(sum(d.result["seconds"] for d in trained)),
         validation={f"{d.cell.name} {d.cell.seed}": d.result["curve"]["val"] for d in trained},
     )  # fmt: skip
     return [write_results(name, rows, header, folder) for name, rows in found.items() if rows]
@@ -197,7 +198,8 @@ def results(profile: Profile, scored: list[Done], grid_done: list[Done], sets: l
     for done in by_set["rule"]:
         rows, seed = done.result["scores"], done.cell.seed
         table.add(rows, seed, (*own, *WRONG_ROWS))
-        window.add(rows, seed, ("full", *(f"k{k}" for k in profile.study.windows)), {"full": k_full})
+        if seed < profile.seed + profile.study.window_seeds:
+            window.add(rows, seed, ("full", *(f"k{k}" for k in profile.study.windows)), {"full": k_full})
         inputs.add(rows, seed, asked)
     data = f"{people}, {len(table.clips)} clips"
     measured = rows_of(table, "expression_measures", data, "rule") + explained_rows(table, "expression_measures", data, "rule")

@@ -121,10 +121,15 @@ def check_face(card: dict, path: Path) -> None:
 
 
 def set_threads() -> int:
-    """Use every core this process may run on; returns the number."""
+    """Use every core this process may run on, or as many threads as OMP_NUM_THREADS says; returns the number.
+
+    Two trainings at once should each be given theirs: threads that wait for a core taken by another process slow both many times over.
+    """
     import os
 
+    said = os.environ.get("OMP_NUM_THREADS", "")
     n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n = int(said) if said.isdigit() and int(said) else n
     torch.set_num_threads(n)
     return n
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,10 +47,10 @@ def test_teacher_trains_against_a_frozen_expert(faces):
     torch.manual_seed(0)
     net, expert = checkpoints.build("teacher", SMOKE), checkpoints.build("sync", SMOKE)
     before = snapshot(expert)
-    cfg = dataclasses.replace(SMOKE.teacher, steps=30, batch=10, lr=2e-3, sync_from=0.5)
-    history = teacher.train_teacher(net, expert, [faces], faces, cfg, 0, progress=False, log_every=5, validate_every=30)
+    cfg = dataclasses.replace(SMOKE.teacher, steps=60, batch=10, lr=2e-3, sync_from=0.75)
+    history = teacher.train_teacher(net, expert, [faces], faces, cfg, 0, progress=False, log_every=5, validate_every=60)
     values = history.curve("l1")[1]
-    assert values[-1] < values[0] and history.curve("sync")[1]
+    assert np.mean(values[6:]) < np.mean(values[:3]) and history.curve("sync")[1]  # single batches vary by voice
     assert all(torch.equal(v, before[k]) for k, v in expert.state_dict().items())
 
 
