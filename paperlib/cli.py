@@ -68,8 +68,10 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     sub.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last state (default), or start anew"
     )
+    from paperlib.cli_device import add_device_options
     from paperlib.cli_study import add_study_options
 
+    add_device_options(sub)
     add_study_options(sub)
 
     sub = command("evaluate", "score the shipped checkpoint and write results", _evaluate)
@@ -134,9 +136,10 @@ def _embedded(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    profile = _load(args)
+    from paperlib.cli_device import with_device
     from paperlib.cli_study import check_study_options, train_study
 
+    profile = with_device(args, _load(args))
     check_study_options(args, STUDIES)
     if args.name in STUDIES:
         return train_study(args, profile)
