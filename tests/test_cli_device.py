@@ -26,9 +26,7 @@ def test_left_out_the_profile_holds(asked):
     assert asked["name"] == "flow" and asked["device"] == DeviceConfig()
 
 
-@pytest.mark.parametrize(
-    "argv", [["expression", "--devices", "2"], ["renderer", "--devices", "0"], ["study-expression", "--precision", "bf16-mixed"]]
-)
+@pytest.mark.parametrize("words", ["expression --devices 2", "renderer --devices 0", "study-expression --precision bf16-mixed"])
 def test_one_line_and_exit_code_2(asked, capsys, words):
     assert main(["train", *words.split(), "--profile", "smoke"]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
