@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -15,6 +16,7 @@ from paperlib.corpus import synthetic
 from paperlib.corpus.banks import SpeechItem, speech_item
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
+from paperlib.errors import InputError
 from paperlib.evaluation.controls import Ridge, frame_index, frame_loudness
 from paperlib.evaluation.expression_inputs import WRONG_ROWS, Heard, wrong_speech
 from paperlib.evaluation.expression_inputs import silent as without_speech
@@ -25,6 +27,7 @@ from paperlib.training import checkpoints, speech_store
 from paperlib.training.expression import predict
 from paperlib.training.teacher import neutral_face, semantic_images
 
+REAL_ROWS = ("full", "mean_expression", "ridge_mfcc", "loudness", "frame_index", "truth")
 __all__ = ["UNITS", "evaluate", "lip_error_mm", "measures", "opening_mm", "other_take", "predictors", "score", "summarise"]
 
 
@@ -113,15 +116,35 @@ def _row(row: str, metric: str, unit: str, value, data: str, motion: str, **extr
     return Row("controls_expression", row, metric, value, unit=unit, data=data, motion=motion, beta="predicted", region="mouth", **extra)
 
 
-def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
-    """Write controls_expression.json: the shipped network and its controls on the test speakers of the classroom corpus."""
+def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> list[Path]:
+    """Write controls_expression.json: the shipped network and its controls on the test speakers of the classroom corpus; where GRID is
+    prepared, controls_expression_real.json: the same rows on recorded speech; and table3_one_seed.json (`expression_shipped`).
+    """
+    from paperlib.evaluation import expression_shipped
+
+    classroom = config.load_profile("classroom")
+    learned = predictors(Corpus(classroom.corpus))
+    written = [_scored(profile, folder, clips, Corpus(classroom.corpus), learned, "controls_expression")]
+    try:
+        real = Corpus(replace(classroom.corpus, motion="real"))
+        real.speech(real.clips("test")[0])  # says at once when there are no recordings
+        written.append(_scored(profile, folder, clips, real, learned, "controls_expression_real"))
+    except InputError as error:
+        print(f"recorded speech is left out: {error}", file=sys.stderr)
+    if expression_shipped.shipped_rows("classroom"):
+        written.append(expression_shipped.evaluate(classroom, folder, clips))
+    return written
+
+
+def _scored(profile: config.Profile, folder: Path, clips: int | None, corpus: Corpus, learned: dict, name: str) -> Path:
     start = time.perf_counter()
-    corpus = Corpus(config.load_profile("classroom").corpus)
     chosen = corpus.clips("test")[:clips]
-    scores = score(corpus, chosen, predictors(corpus))
+    if corpus.cfg.motion == "real":  # rows that look other clips up in the corpus on which the controls learned, or need a second take
+        learned = {row: learned[row] for row in REAL_ROWS}
+    scores = score(corpus, chosen, learned)
     rows = summarise(scores, f"embedded test speakers, {len(chosen)} clips", corpus.cfg.motion)
     header = provenance(
         "paperlib evaluate expression", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,
         checkpoints=["expression_classroom", "teacher_classroom"], clips=len(chosen),
     )  # fmt: skip
-    return write_results("controls_expression", rows, header, folder)
+    return write_results(name, rows, header, folder)

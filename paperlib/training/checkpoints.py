@@ -19,22 +19,27 @@ FACE_BOUND = ("teacher", "expression", "renderer", "regressor")
 FIRST_FACE = "fb57e8d6d6518bced0432f9b420103110275dc0b55fc99a429a55b1fabd7b5ec"  # the only face there was when cards did not name theirs
 
 
-def build(kind: str, profile: config.Profile) -> nn.Module:
-    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic, judge."""
+def build(kind: str, profile: config.Profile, **switches: bool) -> nn.Module:
+    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic, judge.
+
+    switches: what a row of an ablation table turns off, arguments of the network's class.
+    """
     from paperlib.models import corrflow, critic, expression, judge, regressor, renderer, semantic_teacher, syncnet
 
     makers = {
         "sync": lambda: syncnet.SyncNet(profile.sync),
         "teacher": lambda: semantic_teacher.SemanticTeacher(profile.teacher),
-        "expression": lambda: expression.ExpressionNet(profile.expression, profile.teacher.size),
+        "expression": lambda: expression.ExpressionNet(profile.expression, profile.teacher.size, **switches),
         "flow": lambda: corrflow.FlowNet(profile.flow.width),
         "regressor": lambda: regressor.FaceRegressor(profile.regressor),
-        "renderer": lambda: renderer.Renderer(profile.renderer),
+        "renderer": lambda: renderer.Renderer(profile.renderer, **switches),
         "critic": lambda: critic.Critic(profile.renderer.critic_base),
         "judge": lambda: judge.Judge(profile.judge),
     }
     if kind not in makers:
         raise InputError(f"unknown network {kind!r}; choose one of: {', '.join(makers)}")
+    if switches and kind not in ("expression", "renderer"):
+        raise ValueError(f"build: {kind} has no switches")
     return makers[kind]()
 
 
@@ -100,7 +105,7 @@ def load(name: str, folder: Path | None = None) -> tuple[nn.Module, dict]:
     profile = config.load_profile(card["profile"])
     key = "renderer" if card["kind"] == "critic" else card["kind"]
     stored = config.from_dict(type(getattr(profile, key)), card["config"])
-    module = build(card["kind"], config.dataclasses.replace(profile, **{key: stored}))
+    module = build(card["kind"], config.dataclasses.replace(profile, **{key: stored}), **card.get("switches", {}))
     module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
     return module.eval(), card
 

@@ -11,8 +11,9 @@ from paperlib import config, paper, paths
 from paperlib.corpus import real_motion
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.preparing import How
+from paperlib.errors import InputError
 from paperlib.evaluation import expression_cells as cells
-from paperlib.evaluation import expression_grid, expression_study
+from paperlib.evaluation import expression_grid, expression_shipped, expression_study
 from paperlib.models.expression import ExpressionNet
 from paperlib.results import read_results, select
 from paperlib.training import checkpoints
@@ -147,3 +148,26 @@ def test_no_teacher_is_said_in_one_line(tmp_path):
     cells.teacher_of.cache_clear()
     with pytest.raises(config.InputError, match="paperlib train"):
         cells.teacher_of(cells.TEACHER, SMOKE, cells.Sources(tmp_path))
+
+
+def test_the_first_seed_can_be_shipped_and_scores_as_it_did_in_the_study(ran, monkeypatch):
+    """Half precision may move a score in its third digit, no more."""
+    folder, sources, _ = ran
+    made = expression_shipped.ship(SMOKE, folder / "work", folder / "teachers", sources)
+    assert [p.stem for p in made] == [f"table3_{row}_smoke" for row in cells.TABLE3]
+    net, card = checkpoints.load("table3_base_smoke", folder / "teachers")
+    assert not net.use_semantic and not net.use_attention and card["switches"] == {"use_semantic": False, "use_attention": False}
+    assert expression_shipped.shipped_rows("smoke", folder / "teachers") == list(cells.TABLE3)
+    monkeypatch.setattr(expression_shipped.RenderedJudge, "of", lambda profile: None)
+    path = expression_shipped.evaluate(SMOKE, folder / "again", shipped=folder / "teachers")
+    again, _ = read_results(path.stem, path.parent)
+    done = json.loads(next((folder / "work" / "scores" / "no_shape").glob("seed0-*/result.json")).read_text())["result"]["scores"]
+    wanted = np.mean([s["aed"] for s in done if s["row"] == "no_shape"])
+    got = next(r for r in again if r.row == "no_shape" and r.metric == "aed" and r.region == "frame" and r.kind == "measured")
+    assert got.value == pytest.approx(wanted, rel=1e-2) and got.seeds == 1
+
+
+def test_an_unfinished_study_cannot_be_shipped(ran, tmp_path):
+    _, sources, _ = ran
+    with pytest.raises(InputError, match="not trained yet"):
+        expression_shipped.ship(SMOKE, tmp_path, tmp_path, sources)
