@@ -92,6 +92,14 @@ UNSTATED: tuple[Unstated, ...] = (
         "13 coefficients, 25 ms window, 10 ms hop",
     ),
     Unstated(
+        "voices that training hears",
+        "paperlib.media.other_voices:SHARE",
+        "the paper's LRW has hundreds of people; our few synthetic voices are changed, or a network trained on them is deaf to recordings",
+        "half of the runs in another voice, through another microphone",
+    ),
+    Unstated("people whom stage 1 hears", "config:expression.speakers", "the more the better; speech needs no pictures"),
+    Unstated("length of stage 1's training", "config:expression.steps", "the paper says a day; validation chooses the state kept"),
+    Unstated(
         "units of l in (12)",
         "paperlib.losses.expression:shape_loss",
         "in pixels the term would be about ten times L_exp at weight 0.5",
