@@ -532,7 +532,7 @@ plt.show()
 
 # %% [markdown]
 # ## Do expert and judge know sync?
-# A generator learns what its expert likes, so the expert's praise proves nothing. Rule 8 of this book's protocol: what scores is a **judge**
+# A generator learns what its expert likes, so the expert's praise proves nothing. A rule of this book: what scores is a **judge**
 # that trains nothing and shares nothing with the expert: other layers, another seed, other people, other voices, another motion rule. Both
 # are asked here about lips and sound of one moment, and about the same lips with the clip's own sound from at least 120 ms away.
 
