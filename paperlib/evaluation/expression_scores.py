@@ -43,7 +43,8 @@ def control_cell(profile: Profile, on: str) -> Cell:
 class Score:
     """`work` of the scoring sweep. nets: folder of the training sweep.
 
-    sync_scores: a hook for scores that need pictures or a judge; what it returns is kept beside the other measures.
+    sync_scores: a hook for scores that need pictures or a judge, seconds a clip, so it is asked about table 3 alone: its rows and the
+    controls on `rule`. What it returns is kept beside the other measures.
     """
 
     sources: cells.Sources
@@ -54,15 +55,18 @@ class Score:
         """See `sweep.Sweep.work`: {"scores": one dict of row, clip, speaker and measures per row and clip}."""
         profile = cell.settings()
         store = cells.speech(profile.corpus, profile.study, "test", cell.options["on"])
+        on_rule = cell.options["on"] == "rule"
         if not cell.options["net"]:
-            return {"scores": score(store.items, controls(profile, cell.options["on"], store.items), self.sync_scores)}
+            rows_of_all = controls(profile, cell.options["on"], store.items)
+            return {"scores": score(store.items, rows_of_all, self.sync_scores if on_rule else None)}
         net = cells.load(cell, self.nets / cell.options["net"])
         given = cells.heard(cell, store, self.sources)
-        rows: list[dict[str, torch.Tensor]] = [{cell.name: predict(net, h.mfcc, h.images)} for h in given]
+        own = ({cell.name: predict(net, h.mfcc, h.images)} for h in given)
+        found = score(store.items, own, self.sync_scores if on_rule and cell.name in cells.TABLE3 else None)
         if cell.options["misfed"]:
-            for index, feeds in enumerate(misfeeds(cell, store, given, self.sources)):
-                rows[index] |= {name: predict(net, h.mfcc, h.images) for name, h in feeds.items()}
-        return {"scores": score(store.items, rows, self.sync_scores)}
+            feeds = misfeeds(cell, store, given, self.sources)
+            found += score(store.items, ({name: predict(net, h.mfcc, h.images) for name, h in f.items()} for f in feeds))
+        return {"scores": found}
 
 
 def score(items: list[SpeechItem], predictions: Iterable[Mapping[str, torch.Tensor]], sync_scores: SyncScores | None = None) -> list[dict]:
