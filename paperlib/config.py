@@ -249,7 +249,7 @@ _SMOKE = Profile(
     name="smoke",
     clips=2,
     corpus=CorpusConfig(size=64, train_speakers=3, val_speakers=1, test_speakers=2, clips_per_speaker=1, test_scenes=1, seconds=2.4),
-    sync=SyncConfig(size=32, width=8, embed=32, heard_speakers=4, heard_clips=1, steps=20, batch=16),
+    sync=SyncConfig(size=32, width=8, embed=32, heard_speakers=11, heard_clips=1, steps=20, batch=16),
     teacher=TeacherConfig(size=32, width=6, steps=15, batch=4),
     expression=ExpressionConfig(
         audio_channels=(8, 12, 16, 16, 16), visual_channels=(8, 8, 12, 12, 12), d_a=32, d_v=24, d=32, residual_audio=True, lstm_hidden=32,

@@ -87,6 +87,10 @@ WRONG_ROWS = ("swapped_speech", "shuffled_speech", "silent_speech", *(f"shifted_
 INPUT_ROWS = ("audio_silent", "audio_shuffled", "audio_swapped", "images_still", "images_shuffled", "images_swapped")
 
 
+def _unit(images: torch.Tensor) -> torch.Tensor:
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
 @torch.no_grad()
 def attention_by_sound(
     net, items: list[SpeechItem], images: list[torch.Tensor], phonemes: Callable[[SpeechItem], list], sounds: dict[str, str]
@@ -102,7 +106,7 @@ def attention_by_sound(
         raise ValueError("attention_by_sound: this network has no attention")
     k, rows = net.cfg.k, {name: [] for name in sounds}
     for item, shown in zip(items, images, strict=True):
-        weights = net.eval()(item.mfcc[None], shown[None].float() / 255 if net.use_semantic else None).attention[0]
+        weights = net.eval()(item.mfcc[None], _unit(shown)[None] if net.use_semantic else None).attention[0]
         for symbol, start, end in phonemes(item):
             t = int((start + end) / 2 * FPS)
             if k <= t < len(weights) - k:

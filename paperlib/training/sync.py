@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from paperlib.config import Profile, SyncConfig
 from paperlib.corpus.banks import FaceItem, face_boxes, speech_item, to_float
 from paperlib.corpus.dataset import Clip, Corpus
+from paperlib.errors import InputError
 from paperlib.media.other_voices import other_mel
 from paperlib.metrics import sync_windows
 from paperlib.models.syncnet import SyncNet
@@ -49,7 +50,10 @@ def heard_bank(corpus, cfg: SyncConfig) -> list[Heard]:
     if not isinstance(corpus, Corpus):
         return [heard_item(corpus, c) for c in corpus.clips("train")]
     wider = Corpus(replace(corpus.cfg, train_speakers=cfg.heard_speakers, clips_per_speaker=cfg.heard_clips), corpus.root)
-    return [heard_item(wider, c) for c in wider.clips("train") if not judges_voice(wider, c.speaker)]
+    clips = [c for c in wider.clips("train") if not judges_voice(wider, c.speaker)]
+    if not clips:
+        raise InputError(f"sync.heard_speakers {cfg.heard_speakers}: all of them have voices of the judge's; raise it")
+    return [heard_item(wider, c) for c in clips]
 
 
 def seen_item(clip: Clip, size: int) -> Seen:

@@ -9,6 +9,7 @@ import torch
 from paperlib import config
 from paperlib.corpus import banks, speech, world
 from paperlib.corpus.dataset import Corpus
+from paperlib.errors import InputError
 from paperlib.face3d.landmarks import lip_opening
 from paperlib.face3d.morphable_model import default_model
 from paperlib.metrics import sync_windows
@@ -202,3 +203,12 @@ def test_judge_trains_on_its_own_corpus_and_loads_back(tmp_path, monkeypatch):
     assert net.embed_sound(torch.randn(1, 13, 28)).shape == (1, SMOKE.judge.embed)
     with pytest.raises(Exception, match="judge learns from rendered faces alone"):
         run.train("judge", small, data=tmp_path)
+
+
+def test_every_profile_leaves_the_expert_somebody_to_hear(corpus):
+    for name in config.PROFILES:
+        profile = config.load_profile(name)
+        few = range(min(profile.sync.heard_speakers, 40))
+        assert not all(lip_truth.judges_voice(Corpus(profile.corpus), k) for k in few), name
+    with pytest.raises(InputError, match="raise it"):
+        sync.heard_bank(corpus, dataclasses.replace(SMOKE.sync, heard_speakers=4))  # the first four have the judge's voices
