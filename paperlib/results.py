@@ -78,10 +78,22 @@ def write_results(name: str, rows: list[Row], header: dict, folder: Path) -> Pat
     missing = {"command", "commit", "profile", "seed", "corpus", "device", "seconds"} - set(header)
     if missing:
         raise ValueError(f"results {name}: provenance lacks {sorted(missing)}")
-    data = {"provenance": header, "rows": [asdict(r) for r in rows]}
     path = folder / f"{name}.json"
-    atomic_write(path, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
+    atomic_write(path, _text({"provenance": header, "rows": [_told(r) for r in rows]}).encode())
     return path
+
+
+def _told(row: Row) -> dict:
+    """The row's fields that say more than their defaults."""
+    silent = {f.name: f.default for f in fields(Row)}
+    return {k: v for k, v in asdict(row).items() if k in ("table", "row", "metric", "value") or v != silent[k]}
+
+
+def _text(data: dict) -> str:
+    """JSON with one row a line: small, and a change of one number is a change of one line."""
+    head = json.dumps(data["provenance"], indent=1, allow_nan=False)
+    lines = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in data["rows"])
+    return f'{{"provenance": {head},\n"rows": [\n{lines}\n]}}\n'
 
 
 def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict]:
