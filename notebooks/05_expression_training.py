@@ -617,7 +617,7 @@ if window:
         print(f"largest standard deviation between the seeds of one k: {max(between):.4f} sd, from {window[0].seeds} seeds a row")
 
 # %% [markdown]
-# *Picture, once the study has been made: mouth error against the window. Left, each network by itself; its bars hold the differences between
+# *Picture: mouth error against the window. Left, each network by itself; its bars hold the differences between
 # speakers, which all k share. Right, the paired difference from our own k, without them: above 0 that k errs more than ours, and a bar that
 # crosses 0 is a tie. A difference as small as the spread between seeds (printed) may be luck of the training.*
 #
@@ -694,7 +694,7 @@ else:
     plt.show()
 
 # %% [markdown]
-# *Picture, once the study has been made: above, r of lip opening (higher is better); below, the mouth's error after centring (lower is
+# *Picture: above, r of lip opening (higher is better); below, the mouth's error after centring (lower is
 # better). Left, the speaker who was learned from; right, other people. Circles: trained on the rule, then tuned. Squares: from scratch.
 # Dotted: ridge regression on all of the clips. Look where the circles leave the squares, and whether both pass the dotted line.*
 
@@ -723,7 +723,7 @@ label("measured", "shipped network; short recordings in Debian's package tuxpain
 lines = ["| language | recordings | r, own loudness | r, another recording's |", "| --- | --- | --- | --- |"]
 for own, other in zip(select(heard_rows, row="full"), select(heard_rows, row="swapped_speech"), strict=True):
     words = [f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" if r.low is not None else "–" for r in (own, other)]
-    lines.append(f"| {own.data.partition(',')[0]} | {own.n} | {' | '.join(words)} |")
+    lines.append(f"| {own.data.rpartition(', ')[0]} | {own.n} | {' | '.join(words)} |")
 display(Markdown("**Measured here**\n\n" + "\n".join(lines)))
 
 # %% [markdown]

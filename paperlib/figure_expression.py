@@ -51,9 +51,9 @@ def saved(name: str, folder: Path | None = None, command: str = COMMAND) -> tupl
         return [], f"`{name}.json` is of the profile smoke, hardly trained: **not measured yet**. Make it with `{command}`."
     own = [r for r in rows if r.kind == "measured"]
     seeds, budget = max(r.seeds for r in own), made.get("budget", {})
-    steps = budget.get("steps", made.get("steps"))
+    steps, runs = budget.get("steps", made.get("steps")), "one seed" if seeds == 1 else f"{seeds} seeds"
     heard = f" on {budget['speakers']} speakers" if "speakers" in budget else ""
-    return rows, f"{own[0].data}; every network trained {steps} steps{heard}, {seeds} seeds. Made by `{made['command']}`."
+    return rows, f"{own[0].data}; every network trained {steps} steps{heard}, {runs}. Made by `{made['command']}`."
 
 
 def difference(rows: Sequence[Row], reference: str, row: str, metric: str) -> Row | None:
