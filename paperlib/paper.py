@@ -100,6 +100,8 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
     "figure8": FAILURE_ROWS,
+    "recorded_speech": ("full", "swapped_speech"),  # evaluation.recorded_speech: no truth, so loudness
+    "self_real": ("full", "frozen_mouth"),  # evaluation.self_reconstruction
     "mask_leak": ("posed", "fitted_pose", "own", "place"),  # evaluation.mask_leak: where an outline comes from
 }
 
