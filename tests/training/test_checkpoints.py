@@ -17,7 +17,8 @@ def test_tensors_have_the_names_and_shapes_of_the_network(name):
     card = checkpoints.read_card(name)
     profile = config.load_profile(card["profile"])
     stored = config.from_dict(type(getattr(profile, card["kind"])), card["config"])  # an older card lacks newer settings: their defaults
-    module = checkpoints.build(card["kind"], dataclasses.replace(profile, **{card["kind"]: stored}))
+    whole = dataclasses.replace(profile, **{card["kind"]: stored})
+    module = checkpoints.build(card["kind"], whole, **card.get("switches", {}))
     with safe_open(paths.CHECKPOINTS / f"{name}.safetensors", "pt") as file:
         found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
     assert found == {key: tuple(value.shape) for key, value in module.state_dict().items()}
