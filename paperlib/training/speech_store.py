@@ -65,6 +65,7 @@ def pictures(store: Store, kind: str, make: Callable[[SpeechItem], torch.Tensor]
     """Semantic images (T, 3, S, S) uint8 of every clip of `store`, computed once. `kind` names what `make` draws, with its weights."""
 
     from paperlib.corpus import banks
+    from paperlib.media import other_voices
     from paperlib.models import semantic_teacher
     from paperlib.training import teacher
 
@@ -72,7 +73,9 @@ def pictures(store: Store, kind: str, make: Callable[[SpeechItem], torch.Tensor]
         rows = [make(item) for item in store.items]
         np.save(folder / "images.npy", torch.cat(rows).numpy())
 
-    images = _mapped(stage("semantic", [store.key, kind], build, modules=[banks, semantic_teacher, teacher], root=root) / "images.npy")
+    images = _mapped(
+        stage("semantic", [store.key, kind], build, modules=[banks, other_voices, semantic_teacher, teacher], root=root) / "images.npy"
+    )
     ends = np.cumsum([len(item.coeffs) for item in store.items])
     return [torch.from_numpy(images[end - len(item.coeffs) : end]) for end, item in zip(ends, store.items, strict=True)]
 
