@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=paths.FIGURES)
     folder, seed = parser.parse_args(argv).folder, CorpusConfig().seed
     for name, figure, facts in sheets(seed):
-        path = save_figure(figure, name, folder, command=COMMAND, inputs=[chosen_file()], seed=seed, synthetic=True, **facts)
+        path = save_figure(figure, name, folder, command=COMMAND, inputs=[chosen_file()], colours=0, seed=seed, synthetic=True, **facts)
         print(shrink(path, 4 if name in NOISY else 1))
         plt.close(figure)
     return 0

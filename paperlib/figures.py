@@ -27,11 +27,20 @@ if TYPE_CHECKING:
 SYSTEM_NAMES = {"full": "our dub", "frozen_mouth": "a mouth that never moves"}
 
 
-def save_figure(fig: Figure, name: str, folder: Path, *, command: str, inputs: Sequence[Path] = (), alt: str, **facts: Any) -> Path:
-    """Write folder/<name>.png and <name>.json (command, commit, SHA-256 of every results file it was drawn from, alt text)."""
+def save_figure(
+    fig: Figure, name: str, folder: Path, *, command: str, inputs: Sequence[Path] = (), alt: str, colours: int = 256, **facts: Any
+) -> Path:
+    """Write folder/<name>.png and <name>.json (command, commit, SHA-256 of every results file it was drawn from, alt text).
+
+    colours: of the PNG's palette, which makes a plot a third of the size; 0 keeps all of them, for pictures of faces.
+    """
+    from PIL import Image
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
     fig.savefig(path, dpi=120, metadata={"Software": None})
+    if colours:
+        Image.open(path).convert("RGB").quantize(colours).save(path, optimize=True)
     card = {
         "figure": name,
         "alt": alt,

@@ -106,7 +106,6 @@ def chosen(pattern: str, most: int) -> list[Path]:
 def figure(found: dict[str, Heard], folder: Path, command: str, inputs: Sequence[Path] = ()) -> Path:
     """A strip for each language: one face that says it, loudness, predicted opening."""
     import matplotlib.pyplot as plt
-    from PIL import Image
 
     from paperlib.config import FPS
     from paperlib.face3d.coefficients import N_COEFF, with_exp
@@ -129,15 +128,16 @@ def figure(found: dict[str, Heard], folder: Path, command: str, inputs: Sequence
         ax = part.add_subplot(grid[1, :])
         t = (np.arange(len(own.opening)) + 0.5) / FPS
         ax.plot(t, own.opening, color=PALETTE[0], label="predicted lip opening (mm)")
-        ax.set(ylabel="mm", xlim=(0, t[-1]), title=f"{language}: r = {envelope_r(own.opening, own.loudness, own.spoken):.2f}")
+        ax.set(
+            ylabel="mm", xlim=(0, t[-1]), title=f"{language}, one recording: r = {envelope_r(own.opening, own.loudness, own.spoken):.2f}"
+        )
         twin = ax.twinx()
         twin.plot(t, own.loudness, color=PALETTE[3], linestyle="--", label="loudness (dB)")
         twin.set_ylabel("dB")
     ax.set_xlabel("time (s); solid: predicted lip opening, dashed: loudness of the recording")
     alt = "For each language a face at ten moments of a recording, above the predicted lip opening and the loudness over time"
-    path = save_figure(fig, PICTURE, folder, command=command, inputs=inputs, alt=alt, languages=list(found))
+    path = save_figure(fig, PICTURE, folder, command=command, inputs=inputs, alt=alt, colours=COLOURS, languages=list(found))
     plt.close(fig)
-    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)  # a third of the size, and no difference to be seen
     return path
 
 
