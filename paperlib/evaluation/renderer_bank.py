@@ -46,15 +46,6 @@ class DubItem:
     step: torch.Tensor
 
 
-@dataclass
-class Bank:
-    """Training and validation clips, and the test cross-dubs."""
-
-    train: list[RenderItem]
-    val: list[RenderItem]
-    test: list[DubItem]
-
-
 def shrink(frames: np.ndarray, size: int) -> np.ndarray:
     """uint8 (T, S, S, 3) -> (T, size, size, 3), each pixel the mean over the area that it covers."""
     import cv2
@@ -133,11 +124,6 @@ def load(cls: type, folder: Path) -> list:
     return items
 
 
-def load_bank(folder: Path) -> Bank:
-    """All three parts."""
-    return Bank(load(RenderItem, folder / "train"), load(RenderItem, folder / "val"), load(DubItem, folder / "test"))
-
-
 def dub_clips(corpus: Corpus, limit: int | None = None) -> list[ClipId]:
     """One take of each test scene; with `limit`, that many, spread over the speakers first."""
     first = [c for c in corpus.clips("test") if c.take == 0]
@@ -145,12 +131,8 @@ def dub_clips(corpus: Corpus, limit: int | None = None) -> list[ClipId]:
     return by_scene[:limit]
 
 
-def cut(corpus: Corpus, hearing, size: int, clips: int | None = None, progress: bool = True) -> Path:
-    """Folder of the bank, made once: every training and validation clip and one take of each test scene (`clips`: at most so many each).
-
-    hearing: `evaluation.renderer.Hearing`, which predicts the test expressions.
-    """
-    import paperlib.evaluation.controls as controls
+def cut(corpus: Corpus, size: int, clips: int | None = None, progress: bool = True) -> Path:
+    """Folder of what the cells train on, made once: in train/ and val/ every clip of the split (`clips`: at most so many)."""
     import paperlib.media.cropping as cropping
     from paperlib import artifacts
     from paperlib.evaluation import renderer_bank
@@ -161,12 +143,30 @@ def cut(corpus: Corpus, hearing, size: int, clips: int | None = None, progress: 
         for split in ("train", "val"):
             chosen = tqdm(corpus.clips(split)[:clips], desc=f"bank, {split}", unit="clip", disable=not progress)
             save([train_item(corpus.load(c), size) for c in chosen], folder / split)
+
+    key = (corpus.key, asdict(corpus.cfg), size, clips)
+    return artifacts.stage("renderer_bank", key, build, modules=(renderer_bank, cropping))
+
+
+def cut_dubs(corpus: Corpus, hearing, size: int, clips: int | None = None, progress: bool = True) -> Path:
+    """Folder of the test cross-dubs, made once: one take of each test scene (`clips`: at most so many).
+
+    hearing: `evaluation.renderer.Hearing`, which predicts their expressions; another stage 1 makes them anew, and trains no renderer.
+    """
+    import paperlib.evaluation.controls as controls
+    import paperlib.media.cropping as cropping
+    from paperlib import artifacts
+    from paperlib.evaluation import renderer_bank
+
+    def build(folder: Path) -> None:
+        from tqdm import tqdm
+
         chosen = tqdm(dub_clips(corpus, clips), desc="bank, test", unit="clip", disable=not progress)
         items = [dub_item(corpus.load(c), corpus.load(pair_of(c)), hearing.expressions(corpus, pair_of(c)), size) for c in chosen]
-        save(items, folder / "test")
+        save(items, folder)
 
     heard = artifacts.config_hash(
         *(float(p.detach().double().sum()) for net in (hearing.expression, hearing.teacher) for p in net.parameters())
     )
-    modules = (renderer_bank, controls, cropping)
-    return artifacts.stage("renderer_bank", (corpus.key, asdict(corpus.cfg), size, clips, heard), build, modules=modules)
+    key = (corpus.key, asdict(corpus.cfg), size, clips, heard)
+    return artifacts.stage("renderer_dubs", key, build, modules=(renderer_bank, controls, cropping))

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from paperlib import config, paths
-from paperlib.corpus.banks import to_float
+from paperlib.corpus.banks import RenderItem, to_float
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.preparing import How
 from paperlib.errors import InputError
-from paperlib.evaluation.renderer_bank import BETAS, DubItem, cut, load_bank
+from paperlib.evaluation.renderer_bank import BETAS, DubItem, cut, cut_dubs, load
 from paperlib.evaluation.renderer_run import paint
 from paperlib.evaluation.renderer_scores import Truth, measure, to_uint8
 from paperlib.evaluation.renderer_variants import VARIANTS, budget
@@ -113,13 +113,14 @@ class Train:
         from paperlib.training import checkpoints, device
         from paperlib.training.stages import Judges, train_renderer
 
-        profile, bank = cell.settings(), load_bank(self.bank)
+        profile = cell.settings()
+        train, val = (load(RenderItem, self.bank / split) for split in ("train", "val"))
         fabric = device.launch(dataclasses.replace(profile.device, devices=1, strategy="auto"))
         cfg = profile.renderer
         net, critic = checkpoints.build("renderer", profile), checkpoints.build("critic", profile)
         flow = checkpoints.load(f"flow_{profile.name}", self.checkpoints)[0].requires_grad_(False) if cfg.l_corr else None
         history = train_renderer(
-            net, critic, Judges(VGGFeatures(cfg.vgg_layers), flow), bank.train, bank.val, cfg, cell.seed,
+            net, critic, Judges(VGGFeatures(cfg.vgg_layers), flow), train, val, cfg, cell.seed,
             staged=cell.options["staged"], fabric=fabric, folder=folder / "training", progress=False, validate_every=VALIDATE_EVERY,
         )  # fmt: skip
         save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / NET)
@@ -145,16 +146,16 @@ def load_net(cell: Cell, folder: Path) -> torch.nn.Module:
 
 @dataclass(frozen=True)
 class Score:
-    """Scores one trained cell (or SANITY) on the test cross-dubs, and keeps a frame of some for figure 6."""
+    """Scores one trained cell (or SANITY) on cross-dubs (made by `renderer_bank.cut_dubs`), and keeps a frame of some for figure 6."""
 
-    bank: Path
+    dubs: Path
     nets: Sweep
 
     def __call__(self, cell: Cell, folder: Path) -> dict:
         """{"scores": [{row, beta, clip, speaker, set, metric, region, value}]}; `full`'s own I_warp is scored beside it."""
         import numpy as np
 
-        items = load_bank(self.bank).test
+        items = load(DubItem, self.dubs)
         shown, scores, pictures = {id(i) for i in shown_items(items)}, [], {b: [] for b in BETAS}
         net = None if cell.name == SANITY else load_net(cell, self.nets.path(cell))
         for item in items:
@@ -178,9 +179,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Study:
-    """The two sweeps over one bank."""
+    """The two sweeps: networks trained on one bank, scored on the same cross-dubs."""
 
     bank: Path
+    dubs: Path
     nets: Sweep
     scores: Sweep
 
@@ -214,15 +216,16 @@ def open_study(
     from paperlib.training.checkpoints import read_card
 
     shared = study_overrides(profile, steps)
-    bank = cut(Corpus(profile.corpus), Hearing.load(profile.name, checkpoints), shared["renderer__size"], clips)
+    corpus, size = Corpus(profile.corpus), shared["renderer__size"]
+    bank, dubs = cut(corpus, size, clips), cut_dubs(corpus, Hearing.load(profile.name, checkpoints), size, clips)
     folder = folder or paths.build_dir(profile.name) / "study_renderer"
     inputs = (bank.name, read_card(f"flow_{profile.name}", checkpoints)["sha256"])
     trained = code_hash((blocks, flow, inpainting, renderer, texture, unet, objective, stages, step))
     cells = study_cells(profile, steps, seeds, names)
     nets = Sweep(folder / "nets", Train(bank, checkpoints), cells, parts=("renderer",), inputs=(*inputs, trained))
     sanity = Cell(SANITY, 0, shared, {}, profile.name)
-    scored = (*nets.inputs, code_hash((renderer_scores,)))
-    return Study(bank, nets, Sweep(folder / "scores", Score(bank, nets), [*cells, sanity], parts=("renderer",), inputs=scored))
+    scored = (*nets.inputs, dubs.name, code_hash((renderer_scores,)))
+    return Study(bank, dubs, nets, Sweep(folder / "scores", Score(dubs, nets), [*cells, sanity], parts=("renderer",), inputs=scored))
 
 
 def train_study(study: Study, how: How | None = None) -> Study:

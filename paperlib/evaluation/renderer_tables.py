@@ -212,9 +212,9 @@ def keep_frames(study: Study, folder: Path) -> Path:
     """figure6_frames.npz: shown frames of target, source, hole, reference, I_3D and every variant's first seed, uint8 (K, H, W, 3)."""
     import io
 
-    from paperlib.evaluation.renderer_bank import load_bank
+    from paperlib.evaluation.renderer_bank import DubItem, load
 
-    items = shown_items(load_bank(study.bank).test)
+    items = shown_items(load(DubItem, study.dubs))
     at = [shown_frame(i) for i in items]
     picked = {name: np.stack([getattr(i, name)[t].numpy() for i, t in zip(items, at, strict=True)])
               for name in ("target", "source", "ref", "i3d_true", "i3d_predicted", "masks")}  # fmt: skip
@@ -241,7 +241,7 @@ def write_tables(study: Study, profile: config.Profile, folder: Path, start: flo
     drawn = curves(study)
     pace = {v: round(float(np.mean([c["seconds_a_step"] for c in cells.values()])), 4) for v, cells in drawn.items()}
     header = provenance(
-        command, profile.name, profile.seed, f"embedded, bank {study.bank.name}", time.perf_counter() - start,
+        command, profile.name, profile.seed, f"embedded, bank {study.bank.name}, cross-dubs {study.dubs.name}", time.perf_counter() - start,
         seeds=scores.seeds, steps=steps, seconds_a_step=pace, training_minutes=round(sum(d.seconds for d in study.nets.done()) / 60, 1),
         variants={name: VARIANTS[name].words for name in drawn},
     )  # fmt: skip

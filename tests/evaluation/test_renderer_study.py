@@ -13,7 +13,7 @@ from paperlib.config import load_profile
 from paperlib.corpus.banks import RenderItem
 from paperlib.errors import InputError
 from paperlib.evaluation import renderer_bank, renderer_scores, renderer_study, renderer_tables
-from paperlib.evaluation.renderer_bank import DubItem
+from paperlib.evaluation.renderer_bank import DubItem, load
 from paperlib.evaluation.renderer_variants import VARIANTS
 from paperlib.paper import row_id
 from paperlib.results import read_results, select
@@ -64,22 +64,22 @@ def study(bank, tmp_path_factory):
         folder = tmp_path_factory.mktemp("study")
         nets = Sweep(folder / "nets", renderer_study.Train(bank, folder), cells, ("renderer",))
         sanity = renderer_study.Cell(renderer_study.SANITY, 0, dict(cells[0].overrides), {}, "smoke")
-        scores = Sweep(folder / "scores", renderer_study.Score(bank, nets), [*cells, sanity], ("renderer",))
-        made = renderer_study.train_study(renderer_study.Study(bank, nets, scores))
+        scores = Sweep(folder / "scores", renderer_study.Score(bank / "test", nets), [*cells, sanity], ("renderer",))
+        made = renderer_study.train_study(renderer_study.Study(bank, bank / "test", nets, scores))
     return made, seen
 
 
 def test_a_bank_comes_back_as_it_was_cut(bank):
-    loaded = renderer_bank.load_bank(bank)
+    train, val, test = (load(kind, bank / part) for part, kind in (("train", RenderItem), ("val", RenderItem), ("test", DubItem)))
     again = renderer_bank.dub_item(made_clips.clip(1, 0), made_clips.clip(1, 1), torch.zeros(made_clips.FRAMES, 64), 64)
     for name in ("source", "target", "late", "i3d_true", "i3d_predicted", "ref", "frozen", "masks", "mouth", "near", "step"):
-        assert torch.equal(getattr(loaded.test[1], name), getattr(again, name)), name
-    assert [i.id.speaker for i in loaded.train] == [5, 6] and isinstance(loaded.val[0], RenderItem) and isinstance(again, DubItem)
+        assert torch.equal(getattr(test[1], name), getattr(again, name)), name
+    assert [i.id.speaker for i in train] == [5, 6] and isinstance(val[0], RenderItem) and isinstance(again, DubItem)
     assert again.step.tolist() == list(range(0, made_clips.FRAMES, renderer_bank.TEST_STRIDE))
 
 
 def test_twins_differ_inside_the_mask_and_the_told_mouths_differ(bank):
-    item = renderer_bank.load_bank(bank).test[0]
+    item = load(DubItem, bank / "test")[0]
     apart = (item.source.int() - item.target.int()).abs().amax(-1)
     assert apart[item.masks].float().mean() > 5 * apart[~item.masks].float().mean() and apart[item.masks].max() > 20
     assert not torch.equal(item.i3d_true, item.i3d_predicted)
@@ -167,4 +167,4 @@ def test_an_unfinished_study_says_what_to_do(study):
     cells = renderer_study.study_cells(load_profile("smoke"), STEPS, (0, 1), NAMES)
     nets = Sweep(made.nets.folder, made.nets.work, cells, ("renderer",))
     with pytest.raises(InputError, match="lacks 3 cells"):
-        renderer_tables.gather(renderer_study.Study(made.bank, nets, made.scores))
+        renderer_tables.gather(renderer_study.Study(made.bank, made.dubs, nets, made.scores))
