@@ -104,6 +104,27 @@ label("published", f"Table 7 gives {TABLES['table7'].value('expression', 'params
       "classic VGG-M widths come near it (notebook 11 compares all four columns).")  # fmt: skip
 
 # %% [markdown]
+# A talking face is nearly still. VGG-M's authors took the mean picture off before the first convolution; here too, and what is left is divided
+# by its spread, because it is so small. Without that the encoder saw a bright face that never changed, and learned next to nothing from V.
+#
+# *Picture: left, a frame of V as it was painted and the mean picture of V in training. Right, the difference over the spread, in two
+# frames: this is what enters CNN_visual. Grey is no difference: only the mouth speaks.*
+
+# %%
+seen = (V - net.cnn_visual.mean) / net.cnn_visual.spread
+wide, shut = int(seen.square().mean((1, 2, 3)).argmax()), int(seen.square().mean((1, 2, 3)).argmin())
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.4))
+for ax, picture, text in (
+    (axes[0], V[wide], f"V, frame {wide}"), (axes[1], net.cnn_visual.mean, "mean picture"),
+    (axes[2], 0.5 + seen[wide] / 12, f"what enters, frame {wide}"), (axes[3], 0.5 + seen[shut] / 12, f"what enters, frame {shut}"),
+):  # fmt: skip
+    ax.imshow(picture.clamp(0, 1).permute(1, 2, 0))
+    ax.set_title(text, fontsize=9)
+    ax.axis("off")
+plt.show()
+print(f"spread of V in training: {float(net.cnn_visual.spread):.4f} of the range from black to white")
+
+# %% [markdown]
 # *Picture: that function alone. Each column is one frame, each row one feature, its own mean subtracted. Above, $F_a$ of the speech;
 # below, $F_v$ of the semantic images. Both change where the phonemes change. Neither was told what a phoneme is.*
 
@@ -574,11 +595,15 @@ def compared(found, first, second, metric, better):
 #
 # The second table asks another question: the *same trained* network, with one of its inputs made wrong. A tie there says that the network
 # does not listen to that input.
+#
+# **as printed** is the network that (4) to (9) spell out. Speech only weighs image features there, so it can say no more than the teacher's
+# pictures show. The third table feeds *it* wrongly: images matter to a network that has nothing else.
 
 # %%
 RETRAINED = {
     "no_semantic": "no images; speech attends to itself over the same window",
     "audio_only": "the same, its speech encoder widened until it has as many parameters as full",
+    "as_printed": "without our speech path beside the attention: by (7), image features alone reach the LSTM",
     "random_teacher": "images of a teacher with random weights",
     "teacher_x4": "images of a teacher trained on four times the data",
     "true_frames": "oracle: the true expression on the neutral actor, as images",
@@ -592,6 +617,10 @@ say(inputs, said)
 if inputs:
     for text, asked in (("trained anew; the verdict is about full", RETRAINED), ("one wrong input; the verdict is about the right ones", MISFED)):
         display(Markdown(f"**Measured here**, {text}\n\n" + fe.paired_table(inputs, asked, ("aed_mouth", "lip_mm", "opening_r"))))
+    printed = {f"as_printed_{row}": text for row, text in MISFED.items()}
+    text = "one wrong input of the network as printed; the verdict is about its right ones"
+    table = fe.paired_table(inputs, printed, ("aed_mouth", "lip_mm", "opening_r"), reference="as_printed")
+    display(Markdown(f"**Measured here**, {text}\n\n{table}"))
     words = {name: compared(inputs, "full", name, "aed_mouth", "lower") for name in ("no_semantic", "audio_only", "random_teacher")}
     print("mouth error of full:", ", ".join(f"{word} against {name}" for name, word in words.items()))
     print("V helps, by the rule above, in the mouth's error:", all(word == "better" for word in words.values()))

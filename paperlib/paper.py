@@ -86,9 +86,9 @@ FACTOR_ROWS = (*FACTOR_CELLS, *(f"effect_{name}" for name in (*FACTORS, "all")))
 ORDERING_ROWS = tuple(f"{t}:{a}>{b}" for t in ("table3", "table4", "table5", "table6") for a, b in permutations(TABLES[t].rows, 2))
 FAILURE_ROWS = tuple(f"failure_{k}" for k in range(1, 13))  # figure 8, worst first
 STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs one by one, networks tuned on recorded people
-    *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "random_teacher", "true_frames", "teacher_x4",
-    *(f"{part}_{how}" for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped")))
-      for how in hows),
+    *TABLES["table3"].rows, *(f"k{k}" for k in range(8)), "audio_only", "as_printed", "random_teacher", "true_frames", "teacher_x4",
+    *(f"{net}{part}_{how}" for net in ("", "as_printed_")
+      for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped"))) for how in hows),
     *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 2, 10, 30, 60)),
 )  # fmt: skip
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
@@ -121,7 +121,7 @@ def row_id(table: str, row: str) -> str:
     elif table == "orderings":
         allowed = ORDERING_ROWS
     elif table.startswith("expression_"):
-        allowed, name = (*STUDY_ROWS, *CONTROL_ROWS), re.sub(r"^(k\d|tuned_\d+)_minus_", "", name)  # paired with that row, not with full
+        allowed, name = (*STUDY_ROWS, *CONTROL_ROWS), re.sub(r"^(k\d|tuned_\d+|as_printed)_minus_", "", name)  # paired with that row, not with full
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":

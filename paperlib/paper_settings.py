@@ -79,6 +79,12 @@ UNSTATED: tuple[Unstated, ...] = (
     ),
     Unstated("VGG-M's padding", "config:expression.visual_padding", "the published network has none; 3 meets table 7 at 96 x 96"),
     Unstated("VGG-M's pooling", "config:expression.visual_ceil", "rounds sizes up, as the library it was published for"),
+    Unstated(
+        "how semantic images enter CNN_visual",
+        "paperlib.models.encoders:VisualCNN.standardise",
+        "only a mouth moves in them, by hundredths: as they are, the encoder hardly learns to read it",
+        "less their mean picture, as VGG-M's, over the spread about it",
+    ),
     Unstated("CNN_visual widths", "config:expression.visual_channels", "classic VGG-M at `paper`; narrow where minutes count"),
     Unstated(
         "path of F_a besides the attention",
@@ -112,6 +118,9 @@ UNSTATED: tuple[Unstated, ...] = (
         "one fixed neutral face",
     ),
     Unstated("size of a semantic image", "config:teacher.size", "96 is Wav2Lip's; smaller profiles shrink it"),
+    Unstated(
+        "people whom the semantic teacher hears", "config:teacher.speakers", "Wav2Lip had thousands; with 32 it knew their voices alone"
+    ),
     Unstated("semantic teacher's width", "config:teacher.width", "Wav2Lip starts at 16 channels"),
     Unstated(
         "semantic teacher's layers", "config:teacher.wav2lip_layers", "Wav2Lip's at `paper`; one residual block a scale where minutes count"

@@ -7,6 +7,7 @@ no_attention    images stay; instead of (5)-(7) one linear layer joins F_a and F
 no_shape        as full, lambda_shape = 0: (11) alone.
 base            all three removed: one linear layer on F_a, the Bi-LSTM and the head, (11) alone.
 With `residual_audio` (our extension) full and no_semantic have a linear path of F_a beside the attention; the other two need none.
+as_printed, beside the table, is full without that path: by (7) all that it says is a mixture of image features.
 
 Does V help? (PROTOCOL): full against random_teacher (the same generator with random weights, its BatchNorm set on speech, one draw for
 all seeds), true_frames (an oracle: the neutral actor rendered with the true expression, which contains the answer), audio_only (no images,
@@ -34,7 +35,8 @@ from paperlib.training.speech_store import Store
 from paperlib.training.sweep import Cell, grid
 
 NET = "net.safetensors"
-TEACHER, RANDOM, TRUE, X4 = IMAGES = ("teacher", "random_teacher", "true_frames", "teacher_x4")
+TEACHER, RANDOM, TRUE, X4 = IMAGES = ("teacher", "random_teacher", speech_store.TRUE, "teacher_x4")
+PRINTED = "as_printed"
 TABLE3: dict[str, dict] = {  # row of table 3 -> options of its cell; overrides beside
     "full": {},
     "base": {"use_semantic": False, "use_attention": False},
@@ -76,11 +78,14 @@ def window_cells(profile: Profile) -> list[Cell]:
 
 
 def input_cells(profile: Profile, x4: bool = False) -> list[Cell]:
-    """Does V help: random_teacher, true_frames, audio_only of full's size, and teacher_x4 where there is one."""
+    """Does V help: random_teacher, true_frames, audio_only of full's size, as_printed, and teacher_x4 where there is one."""
     options = {RANDOM: {"images": RANDOM}, TRUE: {"images": TRUE}, "audio_only": {"use_semantic": False}}
     if x4:
         options[X4] = {"images": X4}
-    return _cells(profile, options, {"audio_only": {"expression__audio_channels": equal_size(profile)}})
+    overrides = {"audio_only": {"expression__audio_channels": equal_size(profile)}}
+    if profile.expression.residual_audio:
+        options[PRINTED], overrides[PRINTED] = {}, {"expression__residual_audio": False}
+    return _cells(profile, options, overrides, profile.study.input_seeds)
 
 
 def _cells(profile: Profile, options: dict[str, dict], overrides: dict[str, dict], seeds: int | None = None) -> list[Cell]:

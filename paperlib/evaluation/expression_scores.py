@@ -34,6 +34,15 @@ def scoring_cell(trained: Cell, net: Path, on: str, misfed: bool = False) -> Cel
     return dataclasses.replace(trained, options=options)
 
 
+def misfed_prefix(name: str) -> str:
+    """What stands before the row ids of a network's wrong inputs; nothing for full.
+
+    >>> misfed_prefix("full"), misfed_prefix("as_printed")
+    ('', 'as_printed_')
+    """
+    return "" if name == "full" else f"{name}_"
+
+
 def control_cell(profile: Profile, on: str) -> Cell:
     """The cell that scores everything that needs no network."""
     return Cell("controls", profile.seed, options={"on": on, "net": ""}, profile=profile.name)
@@ -64,8 +73,8 @@ class Score:
         own = ({cell.name: predict(net, h.mfcc, h.images)} for h in given)
         found = score(store.items, own, self.sync_scores if on_rule and cell.name in cells.TABLE3 else None)
         if cell.options["misfed"]:
-            feeds = misfeeds(cell, store, given, self.sources)
-            found += score(store.items, ({name: predict(net, h.mfcc, h.images) for name, h in f.items()} for f in feeds))
+            feeds, before = misfeeds(cell, store, given, self.sources), misfed_prefix(cell.name)
+            found += score(store.items, ({before + name: predict(net, h.mfcc, h.images) for name, h in f.items()} for f in feeds))
         return {"scores": found}
 
 

@@ -155,7 +155,8 @@ def scoring_sweep(
     todo = []
     for done in trained:
         net, full = done.folder.relative_to(work / "train"), done.cell.name == "full"
-        todo += [scoring.scoring_cell(done.cell, net, on, full and on == "rule") for on in (sets if full else ["rule"])]
+        misfed = done.cell.name in ("full", cells.PRINTED)
+        todo += [scoring.scoring_cell(done.cell, net, on, misfed and on == "rule") for on in (sets if full else ["rule"])]
     todo += [scoring.control_cell(profile, on) for on in sets]
     keys = [cells.speech(profile.corpus, profile.study, "test", on).key for on in sets]
     inputs = (
@@ -192,15 +193,18 @@ def results(profile: Profile, scored: list[Done], grid_done: list[Done], sets: l
     """Rows of every results file."""
     by_set = {on: [d for d in scored if d.cell.options["on"] == on] for on in sets}
     people = f"{profile.study.test_speakers} embedded test speakers"
-    table, window, inputs = Scores(), Scores(), Scores()
+    table, window, inputs, printed = (Scores() for _ in range(4))
     own, k_full = (*cells.TABLE3, *scoring.CONTROLS), f"k{profile.expression.k}"
-    asked = ("full", "no_semantic", "audio_only", cells.RANDOM, cells.TRUE, cells.X4, *INPUT_ROWS)
+    asked = ("full", "no_semantic", "audio_only", cells.PRINTED, cells.RANDOM, cells.TRUE, cells.X4, *INPUT_ROWS)
+    misfed = (cells.PRINTED, *(scoring.misfed_prefix(cells.PRINTED) + row for row in INPUT_ROWS))
     for done in by_set["rule"]:
         rows, seed = done.result["scores"], done.cell.seed
         table.add(rows, seed, (*own, *WRONG_ROWS))
         if seed < profile.seed + profile.study.window_seeds:
             window.add(rows, seed, ("full", *(f"k{k}" for k in profile.study.windows)), {"full": k_full})
-        inputs.add(rows, seed, asked)
+        if seed < profile.seed + profile.study.input_seeds:
+            inputs.add(rows, seed, asked)
+            printed.add(rows, seed, misfed)
     data = f"{people}, {len(table.clips)} clips"
     measured = rows_of(table, "expression_measures", data, "rule") + explained_rows(table, "expression_measures", data, "rule")
     found = {
@@ -211,6 +215,8 @@ def results(profile: Profile, scored: list[Done], grid_done: list[Done], sets: l
         "expression_transfer": [],
         "expression_grid": grid_rows(profile, grid_done),
     }
+    wrong = rows_of(printed, "expression_inputs", data, "rule", reference=cells.PRINTED) if printed.rows else []
+    found["expression_inputs"] += [r for r in wrong if r.row != cells.PRINTED]  # its own row is among the inputs
     if cells.X4 not in inputs.rows:
         said = f"no checkpoint {cells.X4}_{profile.name} among the teachers"
         found["expression_inputs"].append(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+
+from paperlib.errors import check_shape
 
 VGG_M_SIZE = 96  # from this image side on, classic VGG-M without padding; smaller images keep more of their few pixels
 
@@ -49,7 +52,11 @@ class VisualCNN(nn.Module):
     """CNN_visual of (4): (N, 3, S, S) in [0, 1] -> F_v (N, d_v). VGG-M (Chatfield et al. 2014) with biases and no BatchNorm.
 
     From a side of VGG_M_SIZE on, with its strides; `padding` of its first convolution, and `ceil`: pooling that rounds sizes up.
+    Pictures enter less their mean picture, as VGG-M's did, and over a spread: 1/2 and 1 until `standardise` has seen some.
     """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, channels: tuple[int, ...], d_v: int, size: int, padding: int = 0, ceil: bool = False):
         super().__init__()
@@ -70,10 +77,27 @@ class VisualCNN(nn.Module):
         if side < 1:
             raise ValueError(f"size: {size} is too small for this encoder")
         self.out = nn.Linear(c5 * side * side, d_v)
+        self.register_buffer("mean", torch.full((3, size, size), 0.5))
+        self.register_buffer("spread", torch.ones(()))
+
+    @property
+    def standardised(self) -> bool:
+        """Whether `standardise` has been called, by this network or the one it was loaded from."""
+        return bool(self.spread != 1)
+
+    @torch.no_grad()
+    def standardise(self, images: Tensor) -> None:
+        """Take the mean picture and the spread from images (N, 3, S, S) in [0, 1]: the standard deviation about that picture.
+
+        A talking face is still but for its mouth; less the mean picture and over so small a spread, the mouth is what enters.
+        """
+        check_shape("images", images, (None, *self.mean.shape))
+        self.mean.copy_(images.mean(0))
+        self.spread.copy_((images - self.mean).square().mean().sqrt().clamp(min=1e-3))  # still pictures stay small numbers
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, S, S) in [0, 1] -> (N, d_v)."""
-        return self.out(self.body(image - 0.5).flatten(1))
+        return self.out(self.body((image - self.mean) / self.spread).flatten(1))
 
 
 def conv_bn(

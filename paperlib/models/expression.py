@@ -120,10 +120,7 @@ class ExpressionNet(nn.Module):
             if semantic is None:
                 raise ValueError("semantic: this network reads semantic images, so they are required")
             check_shape("semantic", semantic, (batch, frames, 3, self.semantic_size, self.semantic_size))
-            pictures = semantic.flatten(0, 1)
-            if self.cfg.visual_size:
-                pictures = F.interpolate(pictures, size=(self.cfg.visual_size,) * 2, mode="bilinear", align_corners=False)
-            memory = self.cnn_visual(pictures).unflatten(0, (batch, frames))  # eq. (4)
+            memory = self.cnn_visual(self.resized(semantic.flatten(0, 1))).unflatten(0, (batch, frames))  # eq. (4)
         if self.use_attention:
             z, attention = self.attend(f_a, memory, lengths)  # eq. (5)-(7)
             if self.audio_skip is not None:
@@ -132,6 +129,11 @@ class ExpressionNet(nn.Module):
             z = self.join(torch.cat([f_a, memory], dim=-1) if self.use_semantic else f_a)
             attention = z.new_zeros(batch, frames, 2 * self.cfg.k + 1)
         return ExpressionOutput(self.out(self._lstm(z, lengths)), attention)  # eq. (9)
+
+    def resized(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) at the side that CNN_visual reads."""
+        size = self.cfg.visual_size
+        return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False) if size else images
 
     def _lstm(self, z: Tensor, lengths: Tensor | None) -> Tensor:
         """Eq. (8): (B, T, d) -> (B, T, 2 hidden); the backward pass starts at each clip's own last frame."""

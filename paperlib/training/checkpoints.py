@@ -58,7 +58,8 @@ def save(name: str, kind: str, module: nn.Module, profile: config.Profile, histo
     from paperlib.face3d.model_choice import chosen_file
 
     folder = folder or paths.CHECKPOINTS
-    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in module.state_dict().items()}
+    learned = dict(module.named_parameters())  # buffers, such as a mean picture, are few and keep their digits
+    tensors = {k: (v.half() if k in learned else v).contiguous() for k, v in module.state_dict().items()}
     path = folder / f"{name}.safetensors"
     atomic_write(path, serialise(tensors))
     curve = thin(history.rows)

@@ -48,6 +48,15 @@ def windows(data: list[Sequence], length: int, batch: int, generator: torch.Gene
     return mfcc, semantic.float() / 255, coeffs
 
 
+def see_pictures(net: ExpressionNet, data: list[Sequence], most: int = 2000) -> None:
+    """Let a network that reads images and has seen none take their mean picture and spread from `most` frames of `data`."""
+    if net.cnn_visual is None or net.cnn_visual.standardised:
+        return
+    each = max(1, sum(len(s.semantic) for s in data) // most)
+    frames = torch.cat([s.semantic[::each] for s in data]).float() / 255
+    net.cnn_visual.standardise(net.resized(frames))
+
+
 def losses(model, pred: torch.Tensor, coeffs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """L_exp (11) and L_shape (12) of predictions (B, T, 64) against true coefficients (B, T, 257).
 
@@ -80,6 +89,7 @@ def train_expression(
     compute is the same up to rounding. A stopped training goes on with the draws it would have made.
     """
     draws = Draws(seed)
+    see_pictures(net, train)
     net.to(memory_format=torch.channels_last)
     optimiser = Ranger(net.parameters(), cfg.lr)
 

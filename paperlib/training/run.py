@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from paperlib import config, paths
@@ -62,6 +63,13 @@ def _corpus(profile: config.Profile, data: Path | None):
     return PreparedCorpus(data, profile.size)
 
 
+def _with_people(corpus, speakers: int):
+    """The embedded corpus with at least so many people to train on: heard alone, they need no pictures. A prepared folder as it is."""
+    if not isinstance(corpus, Corpus):
+        return corpus
+    return Corpus(replace(corpus.cfg, train_speakers=max(speakers, corpus.cfg.train_speakers)))
+
+
 def _dependency(name: str, profile: config.Profile, folder: Path):
     """The network trained before this one: from the same folder, else the shipped one."""
     file = f"{name}_{profile.name}"
@@ -96,25 +104,30 @@ def _judge(net, profile, corpus, loop, extra):
 
 
 def _teacher(net, profile, corpus, loop, extra):
-    from paperlib.corpus.banks import face_bank, neutral_actor_item, speech_bank
+    from paperlib.corpus.banks import FaceItem, face_bank
+    from paperlib.training import speech_store
     from paperlib.training.teacher import train_teacher
 
-    size = profile.teacher.size
-    actor, val = ([neutral_actor_item(s, size) for s in speech_bank(corpus, split)] for split in ("train", "val"))
-    banks = [actor, face_bank(corpus, "train", size)]
+    size, wide = profile.teacher.size, _with_people(corpus, profile.teacher.speakers)
+
+    def actor(split: str) -> list[FaceItem]:
+        heard = speech_store.features(wide, wide.clips(split))
+        shown = speech_store.pictures(heard, f"{speech_store.TRUE} {size}", speech_store.true_frames(size))
+        return [FaceItem(i.id, v.movedim(1, -1), i.mel) for i, v in zip(heard.items, shown, strict=True)]
+
+    own, val = actor("train"), actor("val")
+    extra["speech"] = {"clips": len(own), "speakers": len({i.id.speaker for i in own})}
+    banks = [own, face_bank(corpus, "train", size)]
     return train_teacher(net, _dependency("sync", profile, extra["folder"]), banks, val, profile.teacher, profile.seed, **loop)
 
 
 def _expression(net, profile, corpus, loop, extra):
-    from dataclasses import replace
-
     from paperlib.face3d.morphable_model import default_model
     from paperlib.training import speech_store
     from paperlib.training.expression import Sequence, train_expression
     from paperlib.training.teacher import neutral_face
 
-    if isinstance(corpus, Corpus):  # more people than the other networks see: speech needs no pictures
-        corpus = Corpus(replace(profile.corpus, train_speakers=max(profile.expression.speakers, profile.corpus.train_speakers)))
+    corpus = _with_people(corpus, profile.expression.speakers)
     teacher, face = _dependency("teacher", profile, extra["folder"]), neutral_face(profile.teacher.size)
     kind = f"teacher {speech_store.fingerprint(teacher)}"
 

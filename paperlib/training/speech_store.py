@@ -19,6 +19,8 @@ import torch
 from paperlib.artifacts import stage
 from paperlib.corpus.banks import SpeechItem, neutral_actor_item, speech_item
 
+TRUE = "true_frames"  # kind of pictures: the neutral actor with the true expression
+
 
 @dataclass(frozen=True)
 class Store:

@@ -1,7 +1,7 @@
 """Training of the semantic teacher as Wav2Lip was trained: L1 to the frame, then with the frozen sync expert's loss added.
 
 Three things are ours, because Wav2Lip had 29 hours of video and we have minutes: half of the runs are heard in other voices
-(`media.other_voices`), half of them show the clip's speech on one neutral actor (`banks.neutral_actor_item`), and
+(`media.other_voices`), half of them show the speech of many people on one neutral actor (`banks.neutral_actor_item`), and
 the mouth counts MOUTH_WEIGHT times in the L1, of which it is a tenth of the pixels.
 """
 

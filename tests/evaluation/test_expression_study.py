@@ -87,6 +87,9 @@ def test_tables_hold_the_rows_they_promise(ran):
     assert {"k0", "k2"} <= {r.row for r in rows["expression_window"]}
     asked = {r.row for r in select(rows["expression_inputs"], metric="aed_mouth")}
     assert {"full", "random_teacher", "true_frames", "audio_only", "images_still", "audio_silent", "teacher_x4"} <= asked
+    printed = {f"as_printed{part}_images_swapped" for part in ("", "_minus_as_printed")}
+    assert {"as_printed", "full_minus_as_printed", *printed} <= asked and "as_printed_minus_as_printed" not in asked
+    assert len(select(rows["expression_inputs"], row="as_printed", metric="aed_mouth")) == 1
     assert select(rows["expression_inputs"], row="teacher_x4")[0].value is None
     assert {r.motion for r in rows["expression_transfer"]} == {"rule", "rule2"}  # no recordings here, so no `real`
     assert {"shifted_m5", "silent_speech", "shuffled_speech"} <= {r.row for r in rows["expression_measures"]}

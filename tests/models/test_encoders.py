@@ -41,3 +41,30 @@ def test_images_are_enlarged_to_the_encoders_side():
     assert seen[0].mean((2, 3)) == pytest.approx(semantic[0].mean((2, 3)), abs=0.01)
     plain = ExpressionNet(dataclasses.replace(cfg, visual_size=0), 112)
     assert {k: v.shape for k, v in plain.state_dict().items()} == {k: v.shape for k, v in net.state_dict().items()}
+
+
+def test_pictures_enter_less_their_mean_and_over_their_spread():
+    """A still face with one moving pixel, by hand: mean picture m, spread the root mean square about it."""
+    torch.manual_seed(0)
+    net = VisualCNN(WIDTHS, 5, 32).eval()
+    assert not net.standardised
+    images = torch.rand(1, 3, 32, 32).expand(4, -1, -1, -1).clone()
+    images[:, 0, 20, 16] = torch.tensor([0.0, 0.2, 0.4, 1.0])
+    wanted = (images - images.mean(0)) / images.var(0, correction=0).mean().sqrt()
+    assert wanted.square().mean() == pytest.approx(1.0, rel=1e-5)
+    raw = net(0.5 + wanted)  # an untouched network takes 1/2 off
+    net.standardise(images)
+    assert net.standardised
+    torch.testing.assert_close(net(images), raw, rtol=1e-4, atol=1e-4)
+    again = VisualCNN(WIDTHS, 5, 32)
+    again.load_state_dict(net.state_dict())
+    assert again.standardised and torch.equal(again(images), net(images))
+
+
+def test_still_pictures_do_not_blow_up_and_other_sizes_are_refused():
+    net = VisualCNN(WIDTHS, 5, 32)
+    still = torch.full((3, 3, 32, 32), 0.3)
+    net.standardise(still)
+    assert net.spread == pytest.approx(1e-3) and torch.isfinite(net(still + 1 / 255)).all()
+    with pytest.raises(ValueError, match="images"):
+        net.standardise(torch.rand(3, 3, 48, 48))

@@ -91,6 +91,23 @@ def test_expression_training_falls(corpus):
         expression.windows(data, 1000, 1, torch.Generator())
 
 
+def test_a_network_takes_the_mean_picture_of_what_it_first_trains_on_and_keeps_it():
+    torch.manual_seed(0)
+    net = checkpoints.build("expression", SMOKE)
+    size = SMOKE.teacher.size
+
+    def clips(low):
+        images = [torch.randint(low, low + 60, (n, 3, size, size), dtype=torch.uint8) for n in (4, 6)]
+        return [expression.Sequence(torch.zeros(len(v), 13, 28), v, torch.zeros(len(v), 257)) for v in images]
+
+    first = clips(20)
+    expression.see_pictures(net, first)
+    frames = torch.cat([s.semantic for s in first]).float() / 255
+    torch.testing.assert_close(net.cnn_visual.mean, frames.mean(0))
+    expression.see_pictures(net, clips(150))  # tuned on other recordings later
+    torch.testing.assert_close(net.cnn_visual.mean, frames.mean(0))
+
+
 def test_expression_training_stopped_and_resumed_ends_as_undisturbed(corpus, tmp_path, monkeypatch):
     bank = banks.speech_bank(corpus, "train")
     data = [expression.Sequence(b.mfcc, torch.zeros(len(b.mfcc), 3, 32, 32, dtype=torch.uint8), b.coeffs) for b in bank]
