@@ -7,7 +7,7 @@ skips that paints from nothing), its L1, and its idea: an expert that was traine
 trained again adds -log(cosine of lips and speech), with the published weight of 0.03, in the later part of the training.
 
 Left out: the GAN variant's visual critic; the tight face box (frames here are face crops already); painting the upper half again (only
-Omega_c is painted, so the L1 counts there); all but one residual block a scale and 99.6 % of the weights. Different: GroupNorm in place of
+Omega_c is painted, so the L1 counts there); all but one residual block a scale and 99.7 % of the weights. Different: GroupNorm in place of
 BatchNorm, for batches that hold four people, and none in the first and the last layer, so that a picture's brightness is not lost; the mask
 is Omega_c, not the lower half; the reference is a second away also when dubbing, where the released code shows the frame itself; a frame's
 mel window is centred on it, where the released code's lies a frame (training) or two (dubbing) later.
