@@ -222,10 +222,7 @@ class JudgeConfig:
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """The budget of the reduced systems of tables 1 and 2, equal for all; their own sizes stand in their modules (`paperlib.baselines`).
-
-    `train baselines --tune` tries the same three rates for each and writes the choice into the cards; these are for a training without.
-    """
+    """The budget of the systems of tables 1 and 2, equal for all (`--tune` chooses rates); their sizes stand in `paperlib.baselines`."""
 
     steps: int = 3600  # as many as the renderer's three stages together
     batch: int = 4  # runs of five frames: Wav2Lip's expert sees five; the renderer's batch is as many single frames
