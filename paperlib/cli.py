@@ -13,7 +13,7 @@ from typing import NoReturn
 from paperlib.errors import InputError
 
 TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor", "judge")
-STUDIES = ("study-expression", "study-renderer")  # many small trainings and their scores: table 3; tables 4 to 6
+STUDIES = ("baselines", "study-expression", "study-renderer")  # many trainings: tables 1 and 2; table 3; tables 4 to 6
 SCORED = (
     "all", "fitting", "sync", "expression", "renderer", "motion", "leakage", "factors", "figure7", "ablation", "complexity", "ledger",
     "study-renderer", "realism",
@@ -60,7 +60,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     add_corpora(command("prepare", "make a corpus ready", None))
 
-    sub = command("train", "train one network and store its checkpoint, or all networks of a study", _train)
+    sub = command("train", "train one network and store its checkpoint, or the baselines, or all networks of a study", _train)
     sub.add_argument("name", choices=(*TRAINABLE, *STUDIES), help="which network or study")
     _profile(sub)
     sub.add_argument("--seed", type=int, default=0, help="the one seed of everything random (default 0)")

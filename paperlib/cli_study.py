@@ -1,4 +1,4 @@
-"""`paperlib train study-...`: what studies take besides a network's options, and the commands. Heavy imports happen inside."""
+"""`paperlib train study-...|baselines`: what they take besides a network's options, and the commands. Heavy imports happen inside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from paperlib.cli_prepare import BACKENDS
 from paperlib.errors import InputError
 
 ALL = ("workers", "backend", "scheduler", "out")
-RENDERER = ("steps", "seeds", "only", "clips")  # the smaller studies that one may want of tables 4 to 6
+OWN = {
+    "baselines": ("steps", "only", "tune"),
+    "study-expression": (),
+    "study-renderer": ("steps", "seeds", "only", "clips"),  # the smaller studies that one may want of tables 4 to 6
+}
+OPTIONS = (*ALL, "steps", "seeds", "only", "clips", "tune")
 
 
 def add_study_options(sub: argparse.ArgumentParser) -> None:
@@ -19,17 +24,20 @@ def add_study_options(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", "--jobs", type=int, metavar="K", help="processes (default: one for each core, at most 8)")
     group.add_argument("--backend", choices=BACKENDS, help="on this machine (loky, the default), on Dask, or in one process")
     group.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)")
-    group.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (default build/<profile>/results)")
-    group.add_argument("--steps", type=int, help="study-renderer: steps of every cell (default: the study's own)")
+    group.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where results go (default build/<profile>/results; baselines: .../checkpoints)"
+    )
+    group.add_argument("--steps", type=int, help="baselines, study-renderer: steps of every training (default: their own)")
     group.add_argument("--seeds", type=int, metavar="K", help="study-renderer: seeds 0 ... K-1 of every variant (default: the study's own)")
-    group.add_argument("--only", action="append", metavar="VARIANT", help="study-renderer: this variant alone; repeat for more")
+    group.add_argument("--only", action="append", metavar="NAME", help="baselines, study-renderer: this one alone; repeat for more")
     group.add_argument("--clips", type=int, help="study-renderer: at most so many clips of each split (default: all)")
+    group.add_argument("--tune", action="store_const", const=True, help="baselines: choose every learning rate by the same few trials")
 
 
 def check_study_options(args: argparse.Namespace, studies: Sequence[str]) -> None:
     """InputError for an option that the network or study named does not take."""
-    allowed = () if args.name not in studies else (*ALL, *RENDERER) if args.name == "study-renderer" else ALL
-    wrong = [f"--{name}" for name in (*ALL, *RENDERER) if getattr(args, name) is not None and name not in allowed]
+    allowed = (*ALL, *OWN[args.name]) if args.name in studies else ()
+    wrong = [f"--{name}" for name in OPTIONS if getattr(args, name) is not None and name not in allowed]
     if wrong:
         raise InputError(f"{args.name}: does not take {', '.join(wrong)}; leave it out (studies: {', '.join(studies)})")
     if args.name in studies and (args.data or not args.resume):
@@ -42,7 +50,11 @@ def train_study(args: argparse.Namespace, profile) -> int:
     from paperlib.corpus.preparing import How
 
     how = How(args.workers, args.backend or "loky", args.scheduler).check()
-    if args.name == "study-expression":
+    if args.name == "baselines":
+        from paperlib.baselines.run import train
+
+        written = train(profile, how, args.out, args.only or (), args.steps, bool(args.tune))
+    elif args.name == "study-expression":
         from paperlib.evaluation.expression_study import study
         from paperlib.evaluation.expression_sync import RenderedJudge
 

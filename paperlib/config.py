@@ -223,6 +223,23 @@ class JudgeConfig:
 
 
 @dataclass(frozen=True)
+class BaselineConfig:
+    """The budget of the systems of tables 1 and 2, equal for all (`--tune` chooses rates); their sizes stand in `paperlib.baselines`."""
+
+    steps: int = 3600  # as many as the renderer's three stages together
+    batch: int = 4  # runs of five frames: Wav2Lip's expert sees five; the renderer's batch is as many single frames
+    looks: int = 12  # validations in a training
+    trial_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)  # a decade around what small networks take with Adam
+    trial_steps: int = 300  # a twelfth of a training
+    lr_makeittalk: float = 1e-3  # the middle one, as for all until trials say otherwise: published rates (1e-4 and so) belong to days
+    lr_wav2lip: float = 1e-3  # also the semantic teacher's, the same kind of network
+    lr_sadtalker: float = 1e-3
+    lr_ip_lap: float = 1e-3
+    lr_diff2lip: float = 1e-3
+    expert: str = "sync_classroom"  # the checkpoint whose judgement of lips Wav2Lip and Diff2Lip learn from; it never scores
+
+
+@dataclass(frozen=True)
 class Profile:
     """All settings of a run. `size` is the side of the square face frames."""
 
@@ -239,6 +256,7 @@ class Profile:
     regressor: RegressorConfig = field(default_factory=RegressorConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
     @property
@@ -270,6 +288,7 @@ _SMOKE = Profile(
     judge=JudgeConfig(
         width=4, embed=16, people=2, val_people=1, seconds=1.6, heard_speakers=2, heard_clips=1, heard_seconds=2.4, steps=20, batch=16
     ),
+    baseline=BaselineConfig(steps=6, batch=1, looks=2, trial_rates=(1e-3, 3e-3), trial_steps=2),
 )  # fmt: skip
 
 # Widths and depths of `paper` are chosen so that every cell of table 7 is met within 2%; PAPER_TWIN meets them too, with other
@@ -298,6 +317,10 @@ _PAPER = Profile(
     ),
     judge=JudgeConfig(
         size=48, width=32, embed=256, people=2000, val_people=100, heard_speakers=2500, heard_clips=10, steps=100_000, lr=3e-4,
+    ),
+    baseline=BaselineConfig(
+        steps=500_000, batch=8, looks=200, trial_rates=(3e-5, 1e-4, 3e-4), trial_steps=20_000, lr_makeittalk=1e-4, lr_wav2lip=1e-4,
+        lr_sadtalker=1e-4, lr_ip_lap=1e-4, lr_diff2lip=1e-4, expert="sync_paper",
     ),
 )  # fmt: skip
 

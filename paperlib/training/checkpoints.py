@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -10,17 +11,19 @@ from torch import nn
 
 from paperlib import config, paths
 from paperlib.artifacts import atomic_write, file_hash
+from paperlib.baselines import systems
 from paperlib.errors import InputError
 from paperlib.results import git_commit
 from paperlib.training.loop import History
 
 # What these say or are fed are coefficients of one face, or pictures drawn from them: with another face they would mean another thing.
-FACE_BOUND = ("teacher", "expression", "renderer", "regressor")
+FACE_BOUND = ("teacher", "expression", "renderer", "regressor", *systems.FACE_BOUND)
 FIRST_FACE = "fb57e8d6d6518bced0432f9b420103110275dc0b55fc99a429a55b1fabd7b5ec"  # the only face there was when cards did not name theirs
 
 
 def build(kind: str, profile: config.Profile, **switches: bool) -> nn.Module:
-    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic, judge.
+    """An untrained network of `kind` at the profile's widths: sync, teacher, expression, flow, regressor, renderer, critic, judge; or
+    one of `baselines.systems.NAMES`, for the profile's frames.
 
     switches: what a row of an ablation table turns off, arguments of the network's class.
     """
@@ -35,6 +38,7 @@ def build(kind: str, profile: config.Profile, **switches: bool) -> nn.Module:
         "renderer": lambda: renderer.Renderer(profile.renderer, **switches),
         "critic": lambda: critic.Critic(profile.renderer.critic_base),
         "judge": lambda: judge.Judge(profile.judge),
+        **{name: functools.partial(systems.make, name, profile.size) for name in systems.NAMES},
     }
     if kind not in makers:
         raise InputError(f"unknown network {kind!r}; choose one of: {', '.join(makers)}")
@@ -68,7 +72,8 @@ def save(name: str, kind: str, module: nn.Module, profile: config.Profile, histo
         "face_model": file_hash(chosen_file()),
         "parameters": sum(p.numel() for p in module.parameters()), "seconds": round(history.seconds, 1),
         "best_step": history.best_step, "best_value": history.best_value if history.best_step else None,
-        **card, "config": section(kind, profile), "curve": [{k: round(v, 6) for k, v in r.items()} for r in curve],
+        **card, "config": systems.describe(module) if kind in systems.NAMES else section(kind, profile),
+        "curve": [{k: round(v, 6) for k, v in r.items()} for r in curve],
     }  # fmt: skip
     atomic_write(path.with_suffix(".json"), (json.dumps(info, indent=1) + "\n").encode())
     return path
@@ -103,12 +108,20 @@ def load(name: str, folder: Path | None = None) -> tuple[nn.Module, dict]:
     if not path.exists() or file_hash(path) != card["sha256"]:
         raise InputError(f"{path}: missing, or not the file its card describes; restore both from the repository or train again")
     check_face(card, path)
-    profile = config.load_profile(card["profile"])
-    key = "renderer" if card["kind"] == "critic" else card["kind"]
-    stored = config.from_dict(type(getattr(profile, key)), card["config"])
-    module = build(card["kind"], config.dataclasses.replace(profile, **{key: stored}), **card.get("switches", {}))
+    module = untrained(card)
     module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
     return module.eval(), card
+
+
+def untrained(card: dict) -> nn.Module:
+    """The network that a card describes, with fresh weights; settings that the card is too old to know have their defaults."""
+    kind = card["kind"]
+    if kind in systems.NAMES:
+        return systems.from_description(kind, card["config"])
+    profile = config.load_profile(card["profile"])
+    key = "renderer" if kind == "critic" else kind
+    stored = config.from_dict(type(getattr(profile, key)), card["config"])
+    return build(kind, config.dataclasses.replace(profile, **{key: stored}), **card.get("switches", {}))
 
 
 def check_face(card: dict, path: Path) -> None:
@@ -122,7 +135,7 @@ def check_face(card: dict, path: Path) -> None:
     if card["kind"] in FACE_BOUND and (now := file_hash(here)) != said:
         raise InputError(
             f"{path}: was trained on face model {said[:12]}, and the one in use, {here.name}, is {now[:12]}; "
-            f"train it again with `paperlib train {card['kind']}`, or set or unset {VARIABLE}"
+            f"train it again with `{card.get('command', 'paperlib train ' + card['kind'])}`, or set or unset {VARIABLE}"
         )
 
 
