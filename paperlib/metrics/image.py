@@ -163,7 +163,7 @@ def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | n
 def lpips_both(pred: Tensor, target: Tensor, mask: Tensor, net: nn.Module, batch: int = 16) -> tuple[Tensor, Tensor]:
     """(LPIPS of the whole pictures, LPIPS over the region of `mask`), (B,) float64 each: as two calls of `lpips`, in half the time.
 
-    net: what `weights.load_lpips` returned, spatial or not. The layers' maps are averaged as they are for the first, enlarged for the second.
+    net: what `weights.load_lpips` returned, spatial or not. Layers' maps are averaged as they are for the first, enlarged for the second.
     """
     _check_pair(pred, target, mask)
     whole, region = [], []

@@ -5,9 +5,8 @@ import json
 import made_dubs
 import pytest
 import torch
-from torch import nn
+from made_dubs import Paster
 
-from paperlib.baselines.interface import Baseline
 from paperlib.config import load_profile
 from paperlib.corpus.preparing import How
 from paperlib.evaluation import dubbing_tasks as tasks
@@ -16,22 +15,6 @@ from paperlib.training import checkpoints
 from paperlib.training.loop import History
 
 SERIAL = How(backend="serial", progress=False)
-
-
-class Paster(Baseline):
-    """Paints its first reference, a little darker: a tiny system with one weight."""
-
-    NAME, TRACK = "wav2lip", "dubbing"
-
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(0.9))
-
-    def loss(self, batch, generator, progress):
-        return self.gain.square(), {}
-
-    def paint(self, given, generator):
-        return given.frames[given.ref_index[:, 0]] * self.gain
 
 
 @pytest.fixture(scope="session")

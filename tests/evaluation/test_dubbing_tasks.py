@@ -70,7 +70,8 @@ def test_a_sentence_has_no_truth_and_self_is_read_once(store, sentence):
 
 def test_networks_are_found_in_order_and_named(shelf, tmp_path):
     assert labels(shelf)["judge"].startswith("judge_classroom ")  # smoke has none
-    assert shelf.missing("expression", "teacher") == "" and shelf.missing("diff2lip_mini") == "no checkpoint diff2lip_mini_smoke: not trained"
+    assert shelf.missing("expression", "teacher") == ""
+    assert shelf.missing("teacher", "diff2lip_mini") == "no checkpoint diff2lip_mini_smoke: not trained"
     assert instruments(shelf) is instruments(shelf)
     with pytest.raises(InputError, match="renderer_smoke.json: no such checkpoint"):
         Shelf("smoke", (tmp_path,)).load("renderer")
