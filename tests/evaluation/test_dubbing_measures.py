@@ -16,7 +16,9 @@ from paperlib.metrics import image
 def scores(shelf, cross):
     """Measures of the truth, of the frozen mouth and of the source."""
     tools = instruments(shelf)
-    return {row: measures.measure(controls.CONTROLS[row](cross), cross, tools, CFG) for row in ("truth", "frozen_mouth", "source_unchanged")}
+    return {
+        row: measures.measure(controls.CONTROLS[row](cross), cross, tools, CFG) for row in ("truth", "frozen_mouth", "source_unchanged")
+    }
 
 
 def test_every_measure_is_described_once():
@@ -68,7 +70,9 @@ def test_lips_of_the_wanted_clip_are_in_time_and_those_of_the_source_are_not(cro
     assert wanted["opening_r"] == pytest.approx(1) and wanted["lag"] == wanted["late"] == 0
     assert before["opening_r_source"] == pytest.approx(1) and before["opening_r"] < 0.9
     assert wanted["loudness_r"] > 0.5  # this voice is loud where its mouth opens
-    assert wanted["lmd_mouth"] == pytest.approx(np.linalg.norm((cross.speech.lmk[at] - cross.speech.points)[:, list(MOUTH)], axis=-1).mean())
+    assert wanted["lmd_mouth"] == pytest.approx(
+        np.linalg.norm((cross.speech.lmk[at] - cross.speech.points)[:, list(MOUTH)], axis=-1).mean()
+    )
 
 
 def test_a_mouth_without_its_pose_does_not_know_the_camera(cross):
