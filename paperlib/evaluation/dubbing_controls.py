@@ -76,7 +76,6 @@ def reference_pasted(task: Task) -> Tensor:
     return composed(task, own[task.given.ref_index[:, 0]])
 
 
-# Twins share all but the mouth: rows of the truth are the same pictures in both kinds of task, and are made in the first alone.
 CONTROLS: dict[str, Callable[[Task], Tensor]] = {
     "truth": truth, "truth_reencoded": truth_reencoded, "truth_resized": truth_resized, "previous_frame": previous_frame,
     "source_unchanged": source_unchanged, "frozen_mouth": frozen_mouth, "reference_pasted": reference_pasted,

@@ -64,6 +64,7 @@ MEASURES: dict[str, Measure] = {
     "expert_mouth": Measure("sync_expert", "mouth", "", "", "the expert that trained others, as the judge: never a score"),
     "opening_r": Measure("opening_r", "lips", "", "higher", "Pearson's r of the lip opening found in the dub with the one wanted"),
     "opening_r_source": Measure("opening_r_source", "lips", "", "", "the same with the opening that was there before: a leak, if high"),
+    "leak_index": Measure("leak_index", "lips", "", "higher", "opening_r less opening_r_source: 0 for a mouth that follows both alike"),
     "lag": Measure("lag", "lips", "frames", "", "lag over +-10 frames at which the opening's r is highest; > 0: lips late"),
     "late": Measure("late", "lips", "frames", "lower", "size of that lag"),
     "loudness_r": Measure("loudness_r", "lips", "", "", "Pearson's r of the opening with the speech's loudness while somebody speaks"),
@@ -119,12 +120,14 @@ def by_lips(points: np.ndarray, task: Task, at: np.ndarray) -> dict[str, float]:
     source, speech, found = task.source, task.speech, relative_opening(points)
     wanted, before = relative_opening(speech.lmk), relative_opening(source.lmk)
     lag = best_lag(found, at, wanted)
-    out = {
-        "opening_r": opening_r(found, at, wanted), "opening_r_source": opening_r(found, at, before), "lag": lag, "late": abs(lag),
-        "loudness_r": loudness_r(found, at, speech),
-    }  # fmt: skip
+    out = {"opening_r": opening_r(found, at, wanted), "lag": lag, "late": abs(lag), "loudness_r": loudness_r(found, at, speech)}
+    if source is not speech:
+        out["opening_r_source"] = opening_r(found, at, before)
+        out["leak_index"] = out["opening_r"] - out["opening_r_source"]
     if task.truth is not None:
         return out | {"lmd_mouth": _mean(geometry.lmd(points, task.truth.points))}
+    if source.speaker != speech.speaker:
+        return out  # two people's mouths have two shapes
     own = unposed(points, source.lmk_neutral[at])
     for key, clip in (("shape_mouth", speech), ("shape_source", source)):
         other = unposed(clip.points, clip.lmk_neutral[at])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import numpy as np
 from paperlib.artifacts import atomic_write, code_hash
 from paperlib.config import Profile, TablesConfig, config_hash
 from paperlib.corpus.dataset import Corpus
+from paperlib.corpus.pairs import relative_opening
 from paperlib.corpus.preparing import How
 from paperlib.corpus.synthetic import ClipId, pair_of
 from paperlib.errors import InputError
 from paperlib.evaluation.dubbing_instruments import instruments, labels
 from paperlib.evaluation.dubbing_measures import MEASURES, measure
-from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS, Entry, entries, open_system
+from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS, Entry, entries, open_system, taken
 from paperlib.evaluation.dubbing_tasks import CROSS, SELF, Plan, Store, Task
 from paperlib.evaluation.renderer_scores import to_uint8
 from paperlib.evaluation.shelf import Shelf
@@ -55,7 +56,13 @@ def plans(chosen: Sequence[tuple[ClipId, ClipId]]) -> list[Plan]:
 
 
 def shown_frames(task: Task) -> list[int]:
-    """The frame in which B's mouth is furthest from A's, and the furthest of those APART from it. No network has a say in it."""
+    """The frame in which B's mouth is furthest from A's, and the furthest of those APART from it. Without a truth: where B's mouth is open
+    widest, and where it is most shut of those APART from that. No network has a say in it."""
+    if task.truth is None:
+        opening = np.nan_to_num(relative_opening(task.speech.lmk))
+        first = int(opening.argmax())
+        far = np.abs(np.arange(len(opening)) - first) >= APART
+        return [first] if not far.any() else sorted([first, int(np.where(far, opening, np.inf).argmin())])
     difference = (task.source.frames.astype(float) - task.speech.frames) ** 2
     by_frame = (difference.mean(-1) * task.source.masks[:, 0].numpy()).sum((1, 2))
     first = int(by_frame.argmax())
@@ -124,9 +131,8 @@ def sweep(folder: Path, score: Score, rows: Iterable[Entry], profile: Profile) -
                renderer_run, lags, geometry, identity, image, sync_windows, renderer, Score, shown_frames)  # fmt: skip
     kinds = {p.kind for p in score.plans}
     cells = [
-        Cell(e.row, options={"key": e.key, "kinds": [k for k in e.kinds if k in kinds]}, profile=profile.name)
-        for e in rows if not e.missing and kinds & set(e.kinds)
-    ]  # fmt: skip
+        Cell(e.row, options={"key": e.key, "kinds": own}, profile=profile.name) for e in rows if not e.missing and (own := taken(e, kinds))
+    ]
     asked = config_hash(*(asdict(p) for p in score.plans), score.cfg, list(score.shown), labels(score.shelf))
     return Sweep(folder, score, cells, ("tables",), (score.store.folder.name, asked, code_hash(modules)))
 
@@ -170,17 +176,17 @@ def open_run(profile: Profile, shelf: Shelf, folder: Path, how: How, speakers: i
     return sweep(folder, Score(store, tuple(made), shelf, cfg, shown), entries(shelf), profile)
 
 
-def keep_frames(made: Sweep, done: Sequence[Done], folder: Path) -> list[Path]:
-    """figure4_frames.npz and figure5_frames.npz: of each set's shown cross-dubs the source, the truth and every system's frames, uint8
-    (K, H, W, 3), and `names` (K,)."""
+def keep_frames(made: Sweep, done: Sequence[Done], folder: Path, files: Mapping[str, str], kind: str = CROSS) -> list[Path]:
+    """For each test set -> file name: of its shown tasks the source, the wanted speech's own clip (`truth`) and every system's frames,
+    uint8 (K, H, W, 3), and `names` (K,)."""
     written, score = [], made.work
-    known = {f"{p.source} with {p.speech}": p for p in score.plans if p.kind == CROSS}
+    known = {f"{p.source} with {p.speech}": p for p in score.plans if p.kind == kind}
     kept: dict[str, dict[str, np.ndarray]] = {}
     for d in done:
         if (d.folder / FRAMES).exists():
             with np.load(d.folder / FRAMES) as own:
                 kept[d.cell.name] = dict(own)
-    for part, file in zip(SETS, ("figure4_frames.npz", "figure5_frames.npz"), strict=True):
+    for part, file in files.items():
         tasks = [score.store.task(known[name]) for name in score.shown]
         tasks = [t for t in tasks if t.speech.part == part]
         if not tasks or not kept:

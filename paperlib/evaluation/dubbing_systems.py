@@ -86,6 +86,13 @@ def our_dub(nets: Shipped, task: Task, mfcc: np.ndarray, mel: np.ndarray) -> Ten
     return paint(nets.renderer, i3d, refs, frames, source.masks[:, 0] > 0.5, BATCH)["full"]
 
 
+def taken(entry: Entry, kinds: set[str]) -> list[str]:
+    """Of the kinds of task there are, those that a row takes part in. Twins share all but the mouth, so rows of the truth would be the
+    same pictures in cross-dubs and in self-reconstruction: they are made in the first alone."""
+    own = [k for k in entry.kinds if k in kinds]
+    return [CROSS] if entry.row in NEED_TRUTH and CROSS in own else own
+
+
 def entries(shelf: Shelf) -> list[Entry]:
     """Every row, systems first, in the order of the tables."""
     kinds, gone = (CROSS, SELF, SENTENCE), shelf.missing(*OUR_NETS)
@@ -96,7 +103,7 @@ def entries(shelf: Shelf) -> list[Entry]:
         out.append(Entry(kind, contest, "predicted", kinds, "" if gone else f"{shelf.label(kind)} {_code(name)}", gone))
     out += [Entry(row, "", "predicted", (CROSS, SENTENCE), ours, out[0].missing) for row in SPEECH]
     for row in CONTROLS:
-        own = kinds if row in IN_SELF else (CROSS,) if row in NEED_TRUTH else (CROSS, SENTENCE)
+        own = kinds if row in IN_SELF else (CROSS, SELF) if row in NEED_TRUTH else (CROSS, SENTENCE)
         out.append(Entry(row, "", "none", own, "control"))
     return out
 

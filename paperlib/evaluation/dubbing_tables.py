@@ -31,6 +31,7 @@ from paperlib.paper import PAIRED, published_rows
 from paperlib.results import Row, interval_fields, provenance, write_results
 
 TABLES = dict(zip(("table1", "table2"), SETS, strict=True))
+PICTURES = dict(zip(SETS, ("figure4_frames.npz", "figure5_frames.npz"), strict=True))
 PAPER = ("psnr_crop", "lpips_crop", "ssim_crop", "lmd_mouth", "csim_frame", "sync_mouth")  # the six columns of tables 1 and 2
 COMPARED = (*MINIS, "frozen_mouth", "reference_pasted")  # what ours is paired with
 ALPHA = 0.05
@@ -65,9 +66,9 @@ def value_rows(table: str, group: Group, entry: Entry, common: Mapping, truth: M
     return out
 
 
-def missing_rows(table: str, entry: Entry, common: Mapping) -> list[Row]:
+def missing_rows(table: str, entry: Entry, common: Mapping, measures: Sequence[str] = PAPER) -> list[Row]:
     """The paper's columns of a system that is not there: no value, and why."""
-    return [Row(table, entry.row, MEASURES[k].metric, None, protocol=entry.missing, **place(k, entry, common)) for k in PAPER]
+    return [Row(table, entry.row, MEASURES[k].metric, None, protocol=entry.missing, **place(k, entry, common)) for k in measures]
 
 
 def families(compared: Sequence[str], measures: Iterable[str]) -> list[list[tuple[str, str]]]:
@@ -205,4 +206,4 @@ def evaluate(
     about = {"data": f"embedded test speakers, both sets, {len(group.clips)} cross-dubs", "motion": corpus.cfg.motion, "track": CROSS}
     if len(group.rows) > 1:
         written.append(write_results(dubbing_agreement.TABLE, dubbing_agreement.rows_of(group, about), header, folder))
-    return [*written, *dubbing_run.keep_frames(made, done, folder)]
+    return [*written, *dubbing_run.keep_frames(made, done, folder, PICTURES)]
