@@ -45,11 +45,15 @@ def pairs(corpus: Corpus, speakers: int) -> list[tuple[ClipId, ClipId]]:
 
 
 def plans(chosen: Sequence[tuple[ClipId, ClipId]]) -> list[Plan]:
-    """Cross-dubs of A with B, and B with its own speech; the third clip is the next person's B in the same scene."""
+    """Cross-dubs of A with B, and B with its own speech; the third clip is the next person's B in the same scene, or, where there is one
+    person alone, that person's in another scene. InputError for a single pair: nobody else speaks."""
     out: dict[str, list[Plan]] = {CROSS: [], SELF: []}
     for a, b in chosen:
         own = [other for _, other in chosen if other.scene == b.scene]
-        third = own[(own.index(b) + 1) % len(own)].name
+        circle = own if len(own) > 1 else [other for _, other in chosen]
+        if len(circle) < 2:
+            raise InputError(f"{b.name}: is the only test clip with a twin; the wrong-speech row needs another")
+        third = circle[(circle.index(b) + 1) % len(circle)].name
         out[CROSS].append(Plan(CROSS, a.name, b.name, third))
         out[SELF].append(Plan(SELF, b.name, b.name, third))
     return [*out[CROSS], *out[SELF]]

@@ -45,6 +45,13 @@ def test_plans_pair_each_clip_with_its_twin_and_a_stranger():
     assert PLANS == [Plan(CROSS, a, b, d), Plan(CROSS, c, d, b), Plan(SELF, b, b, d), Plan(SELF, d, d, b)]
 
 
+def test_one_person_borrows_its_other_scene_and_one_pair_is_refused():
+    chosen = run.pairs(run.table_corpus(PROFILE), 1)
+    assert [p.third for p in run.plans(chosen)[:2]] == [chosen[1][1].name, chosen[0][1].name]
+    with pytest.raises(InputError, match="the only test clip"):
+        run.plans(chosen[:1])
+
+
 def test_cells_are_the_systems_that_are_there(made):
     names = [c.name for c in made.cells]
     assert names[:2] == ["ours_mini", "wav2lip_mini"] and "diff2lip_mini" not in names and set(SPEECH) <= set(names)
