@@ -6,6 +6,7 @@ python -m paperlib.figure_dubbing [NAME ...] [--results DIR] [--folder DIR]
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ COLUMNS = {  # key of the saved frames -> heading, left to right; minis that are
 }  # fmt: skip
 NEEDED = ("source", "truth", "ours_mini")
 CELL = 0.9  # inches: a frame of 96 px is drawn a little larger than it is
+LINE = 17  # letters of the line at the foot that a column holds
 
 
 def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | None = None) -> Figure:
@@ -51,7 +53,7 @@ def _draw(name: str, file: str, table: str, options: str, said: str):
         rows, header = read_results(table, results)
         fig = systems_grid(frames)
         data = next(r.data for r in rows if r.kind == "measured" and r.track != "self").split(",")[0]
-        stamp(fig, f"{data}, first clips, native pixels; {said}")
+        stamp(fig, textwrap.fill(f"{data}, first clips, native pixels; {said}", LINE * (len(fig.axes) // len(frames["names"]))))
         shown = ", ".join(heading.replace("\n", " ") for key, heading in COLUMNS.items() if key in frames)
         inputs = [path, results / f"{table}.json"]
         alt = f"Frames of dubbed clips, a row each; columns: {shown}."

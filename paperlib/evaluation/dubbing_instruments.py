@@ -22,8 +22,10 @@ from paperlib.face3d.initial import from_pictures
 from paperlib.media.cropping import crop_frames
 from paperlib.training import judge as judging
 from paperlib.training import sync
+from paperlib.weights import available
 
 KINDS = ("judge", "sync", "regressor")
+OFFICIAL, OFFICIAL_SIZE = "syncnet_v2", 224  # weights of the official SyncNet, side of its pictures
 
 
 def every(n: int, step: int) -> np.ndarray:
@@ -59,6 +61,7 @@ class Instruments:
     judge: nn.Module
     expert: nn.Module
     regressor: nn.Module
+    official: nn.Module | None = None  # the official SyncNet, for those who have its weights
 
     def expressions(self, frames: np.ndarray) -> np.ndarray:
         """(T, 64) expression coefficients read off uint8 frames (T, S, S, 3) one by one."""
@@ -74,6 +77,12 @@ class Instruments:
         faces = torch.from_numpy(crop_frames(frames, face_boxes(near), self.expert.size))
         return _said(sync.cosines(self.expert, FaceItem(None, faces, torch.from_numpy(mel).float())))
 
+    def official_says(self, frames: np.ndarray, near: np.ndarray, wave: np.ndarray) -> float:
+        """LSE-C of the official SyncNet, its masked variant (`metrics.sync`), on face crops of all frames; nan for a short clip."""
+        from paperlib.metrics.sync import official_sync
+
+        return float(official_sync(crop_frames(frames, face_boxes(near), OFFICIAL_SIZE), wave, self.official).lse_c_masked)
+
 
 def _said(table: np.ndarray) -> Sync:
     """nan for a clip that is too short for the lags."""
@@ -82,11 +91,15 @@ def _said(table: np.ndarray) -> Sync:
 
 
 def labels(shelf: Shelf) -> dict[str, str]:
-    """Kind -> which network: the profile's own, else the classroom's."""
-    return {kind: shelf.or_classroom(kind).label(kind) for kind in KINDS}
+    """Kind -> which network: the profile's own, else the classroom's; `official` where the user has it."""
+    own = {kind: shelf.or_classroom(kind).label(kind) for kind in KINDS}
+    return own | ({"official": OFFICIAL} if available(OFFICIAL) else {})
 
 
 @lru_cache(maxsize=2)
 def instruments(shelf: Shelf) -> Instruments:
     """Loaded once in a process. InputError for a checkpoint that is nowhere."""
-    return Instruments(*(shelf.or_classroom(kind).load(kind) for kind in KINDS))
+    from paperlib.models import syncnet_official
+
+    official = syncnet_official.load() if available(OFFICIAL) else None
+    return Instruments(*(shelf.or_classroom(kind).load(kind) for kind in KINDS), official)

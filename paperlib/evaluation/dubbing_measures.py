@@ -62,6 +62,7 @@ MEASURES: dict[str, Measure] = {
     "sync_mouth": Measure("sync", "mouth", "", "higher", "judge: cosine at lag 0 less the median over +-10 frames"),
     "sync_lag": Measure("sync_lag", "mouth", "frames", "", "judge: lag of the highest mean cosine; > 0: lips late"),
     "expert_mouth": Measure("sync_expert", "mouth", "", "", "the expert that trained others, as the judge: never a score"),
+    "official_mouth": Measure("lse_c", "mouth", "", "higher", "the official SyncNet's LSE-C, masked, where the user has its weights"),
     "opening_r": Measure("opening_r", "lips", "", "higher", "Pearson's r of the lip opening found in the dub with the one wanted"),
     "opening_r_source": Measure("opening_r_source", "lips", "", "", "the same with the opening that was there before: a leak, if high"),
     "leak_index": Measure("leak_index", "lips", "", "higher", "opening_r less opening_r_source: 0 for a mouth that follows both alike"),
@@ -193,6 +194,8 @@ def measure(pred: Tensor, task: Task, tools: Instruments, cfg: TablesConfig) -> 
         out |= by_pictures(pred, task, pictures) | by_expression(tools.expressions(shown[pictures]), task, pictures)
     judged = tools.judged(shown, near, task.speech.mfcc)
     out |= {"sync_mouth": judged.confidence, "sync_lag": judged.lag}
+    if tools.official is not None:
+        out["official_mouth"] = tools.official_says(shown, near, task.speech.wave)
     return out | {"expert_mouth": tools.expert_says(shown, near, task.speech.mel).confidence}
 
 

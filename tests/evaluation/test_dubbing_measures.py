@@ -1,5 +1,7 @@
 """Measures of a dubbed clip on pictures and curves whose answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_the_frozen_mouth_has_no_skill(scores):
     frozen = scores["frozen_mouth"]
     assert frozen["skill_crop"] == pytest.approx(0, abs=1e-6) and frozen["skill_mouth"] == pytest.approx(0, abs=1e-6)
     assert frozen["psnr_mouth"] < frozen["psnr_crop"] < frozen["psnr_frame"]
-    assert frozen["lmd_mouth"] > 0 and set(frozen) == set(measures.MEASURES) - {"shape_mouth", "shape_source"}
+    assert frozen["lmd_mouth"] > 0 and set(frozen) == set(measures.MEASURES) - {"shape_mouth", "shape_source", "official_mouth"}
 
 
 def test_regions_are_those_of_the_metrics(cross):
@@ -91,6 +93,17 @@ def test_without_a_truth_recordings_are_the_yardstick(shelf, sentence):
     assert not {"psnr_crop", "lmd_mouth", "aed_mouth"} & set(found)
     assert found["shape_source"] < found["shape_mouth"] and found["shape_source"] == pytest.approx(0)  # the source's own mouth
     assert found["csim_frame"] == pytest.approx(1)  # the same person as before
+
+
+def test_the_official_syncnet_is_asked_where_it_is(shelf, sentence, monkeypatch):
+    from paperlib.metrics import sync
+
+    seen, net = [], torch.nn.Identity()
+    report = dataclasses.make_dataclass("Report", ["lse_c_masked"])
+    monkeypatch.setattr(sync, "official_sync", lambda frames, wave, own: seen.append((frames.shape, len(wave), own)) or report(3.5))
+    tools = dataclasses.replace(instruments(shelf), official=net)
+    found = measures.measure(controls.source_unchanged(sentence), sentence, tools, CFG)
+    assert found["official_mouth"] == 3.5 and seen == [((FRAMES, 224, 224, 3), FRAMES * 640, net)]
 
 
 def test_the_judge_hears_the_wanted_speech(shelf, cross):
