@@ -75,9 +75,12 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_study_options(sub)
 
     sub = command("evaluate", "score the shipped checkpoint and write results", _evaluate)
-    sub.add_argument("what", choices=SCORED, help="which results")
+    sub.add_argument("what", nargs="?", choices=SCORED, help="which results")
     _profile(sub)
-    sub.add_argument("--clips", type=int, help="how many test clips (default: all)")
+    from paperlib.cli_tables import add_table_options
+
+    add_table_options(sub)
+    sub.add_argument("--clips", type=int, help="how many test clips (default: all); with --method: of each test set, or of each person")
     sub.add_argument("--out", metavar="FOLDER", help="where to write (default build/<profile>/results)")
     sub.add_argument("--grid", metavar="FOLDER", help="GRID's clips as unpacked, for `realism`, which `all` leaves out")
 
@@ -150,7 +153,12 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    from paperlib.cli_tables import check_table_options, evaluate_tables
+
     profile = _load(args)
+    check_table_options(args)
+    if args.method:
+        return evaluate_tables(args, profile)
     from pathlib import Path
 
     from paperlib.evaluation import evaluate

@@ -91,6 +91,8 @@ STUDY_ROWS = (  # evaluation.expression_study: table 3's rows, windows, inputs o
       for part, hows in (("audio", ("silent", "shuffled", "swapped")), ("images", ("still", "shuffled", "swapped"))) for how in hows),
     *(f"{how}_{n}" for how in ("tuned", "scratch") for n in (0, 2, 10, 30, 60)),
 )  # fmt: skip
+RANKERS = ("judge", "expert", "lag", "opening")  # evaluation.dubbing_agreement: who ranks the systems by sync
+TAU_ROWS = tuple(f"tau_{a}_{b}" for a, b in permutations(RANKERS, 2))
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
 ROW_IDS: dict[str, tuple[str, ...]] = {
@@ -113,7 +115,7 @@ def row_id(table: str, row: str) -> str:
     """`row` if the table may hold it, else ValueError.
 
     `controls_*` tables hold `full`, controls, removals at test time and their paired differences; `orderings` which of two printed rows
-    is better; `ledger` holds claims.
+    is better, `judge_agreement` which of two measured ones; `ledger` holds claims.
     """
     name = row.removeprefix(PAIRED)
     if table.startswith("controls_"):
@@ -126,6 +128,10 @@ def row_id(table: str, row: str) -> str:
         allowed = REALISM_ROWS
     elif table == "fitting":
         allowed = FITTING_ROWS
+    elif table == "judge_agreement":
+        systems, pair = (*MINI_ROWS, *CONTROL_ROWS), row.split(">")
+        known = row in TAU_ROWS or (len(pair) == 2 and set(pair) <= set(systems))
+        allowed = (name,) if known else (*TAU_ROWS, f"A>B of {', '.join(systems)}")
     elif table == "ledger":
         allowed = tuple(CLAIMS)
     else:

@@ -31,6 +31,7 @@ class Row:
     motion: str = ""  # rule | rule2 | real
     beta: str = ""  # fitted | predicted | true
     track: str = ""  # dub | self
+    contest: str = ""  # dubbing | animation: what a system of tables 1 and 2 may see, `baselines.interface`
     region: str = ""  # frame | crop | mouth
     low: float | None = None  # 95% interval
     high: float | None = None

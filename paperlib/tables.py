@@ -28,14 +28,14 @@ def cell(row: Row, digits: int = 3) -> str:
 
 
 def markdown_table(rows: Sequence[Row], metrics: Sequence[str] | None = None, digits: int = 3) -> str:
-    """A Markdown table: a line per row id (with beta, track, region, data when they differ inside `rows`), a column per metric.
+    """A Markdown table: a line per row id (with beta, track, contest, region, data when they differ inside `rows`), a column per metric.
 
     Two values for one place raise ValueError: the caller has mixed protocols that must not share a line.
     """
     if not rows:
         raise ValueError("markdown_table: no rows")
     metrics = list(metrics) if metrics else list(dict.fromkeys(r.metric for r in rows))
-    varying = [f for f in ("data", "motion", "beta", "track", "region") if len({getattr(r, f) for r in rows}) > 1]
+    varying = [f for f in ("data", "motion", "beta", "track", "contest", "region") if len({getattr(r, f) for r in rows}) > 1]
     lines: dict[tuple, dict[str, str]] = {}
     for r in rows:
         place = lines.setdefault((r.row, *(getattr(r, f) for f in varying)), {})

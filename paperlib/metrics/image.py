@@ -160,6 +160,28 @@ def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | n
     return torch.cat(values) if values else torch.zeros(0, dtype=torch.float64)
 
 
+def lpips_both(pred: Tensor, target: Tensor, mask: Tensor, net: nn.Module, batch: int = 16) -> tuple[Tensor, Tensor]:
+    """(LPIPS of the whole pictures, LPIPS over the region of `mask`), (B,) float64 each: as two calls of `lpips`, in half the time.
+
+    net: what `weights.load_lpips` returned, spatial or not. Layers' maps are averaged as they are for the first, enlarged for the second.
+    """
+    _check_pair(pred, target, mask)
+    whole, region = [], []
+    with torch.no_grad():
+        for start in range(0, len(pred), batch):
+            part = slice(start, start + batch)
+            seen = [net.net.forward(net.scaling_layer(2 * x[part].float() - 1)) for x in (pred, target)]
+            total, enlarged = 0.0, 0.0
+            for a, b, linear in zip(*seen, net.lins, strict=True):
+                a, b = (x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10) for x in (a, b))
+                near = linear((a - b).square())
+                total = total + near.mean((1, 2, 3)).double()
+                enlarged = enlarged + nn.functional.interpolate(near, pred.shape[-2:], mode="bilinear", align_corners=False)
+            whole.append(total)
+            region.append(_mean_over(enlarged.double(), mask[part]))
+    return torch.cat(whole), torch.cat(region)
+
+
 def mouth_skill(pred: Tensor, target: Tensor, frozen: Tensor, mask: Tensor) -> Tensor:
     """Skill against a frozen mouth, 1 - MSE(pred) / MSE(frozen) over `mask`, pooled over the clip: scalar float64.
 

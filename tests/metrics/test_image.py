@@ -144,3 +144,15 @@ def test_mouth_skill_by_hand():
     half[..., 4:] = 0
     pred[..., 4:] = 1.0  # outside the mask
     assert image.mouth_skill(pred, target, frozen, half).item() == pytest.approx(1 - (4 * 0.01) / (3 * 0.04), rel=1e-5)
+
+
+def test_lpips_of_picture_and_region_in_one_pass():
+    from paperlib.weights import load_lpips
+
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(3, 3, 48, 40, generator=generator) for _ in range(2))
+    mask = torch.zeros(3, 1, 48, 40)
+    mask[:, :, 20:40, 5:25] = 1
+    whole, region = image.lpips_both(a, b, mask, load_lpips("alex"), batch=2)
+    torch.testing.assert_close(whole, image.lpips(a, b, net=load_lpips("alex")), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(region, image.lpips(a, b, mask, net=load_lpips("alex", spatial=True)), rtol=1e-5, atol=1e-6)

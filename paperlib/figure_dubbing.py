@@ -1,0 +1,80 @@
+"""Figures 4 and 5, frames x systems on the two test sets, and the same of recorded people: drawn from saved frames only.
+
+python -m paperlib.figure_dubbing [NAME ...] [--results DIR] [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paperlib.errors import InputError
+from paperlib.figure_renderer import picture_grid
+from paperlib.figures import command_line, save_figure, stamp
+from paperlib.paper import MINI_ROWS, SYSTEM_LABELS
+from paperlib.results import read_results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COMMAND = "python -m paperlib.figure_dubbing"
+COLUMNS = {  # key of the saved frames -> heading, left to right; minis that are not there are left out
+    "source": "source A", "truth": "speech B", "ours_mini": "ours",
+    **{row: f"{SYSTEM_LABELS[row.removesuffix('_mini')]}\n-mini" for row in MINI_ROWS if row != "ours_mini"},
+    "frozen_mouth": "frozen\nmouth",
+}  # fmt: skip
+NEEDED = ("source", "truth", "ours_mini")
+CELL = 0.9  # inches: a frame of 96 px is drawn a little larger than it is
+LINE = 17  # letters of the line at the foot that a column holds
+
+
+def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | None = None) -> Figure:
+    """A row for each saved frame, a column for each system that has one; frames: key -> uint8 (K, H, W, 3) and `names` (K,)."""
+    missing = [key for key in NEEDED if key not in frames]
+    if missing:
+        raise InputError(f"the saved frames lack {', '.join(missing)}; score them with `paperlib evaluate --method all`")
+    shown = {key: heading for key, heading in COLUMNS.items() if key in frames}
+    captions = [str(name) for name in frames["names"]] if captions is None else captions
+    return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
+
+
+def _draw(name: str, file: str, table: str, options: str, said: str):
+    def make(results: Path, folder: Path) -> Path:
+        path = results / file
+        if not path.exists():
+            raise InputError(f"{path}: no such file; make it with `paperlib evaluate --method all{options}`")
+        with np.load(path) as kept:
+            frames = dict(kept)
+        rows, header = read_results(table, results)
+        fig = systems_grid(frames)
+        data = next(r.data for r in rows if r.kind == "measured" and r.track != "self").split(",")[0]
+        stamp(fig, textwrap.fill(f"{data}, first clips, native pixels; {said}", LINE * (len(fig.axes) // len(frames["names"]))))
+        shown = ", ".join(heading.replace("\n", " ") for key, heading in COLUMNS.items() if key in frames)
+        inputs = [path, results / f"{table}.json"]
+        alt = f"Frames of dubbed clips, a row each; columns: {shown}."
+        return save_figure(fig, name, folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, corpus=header["corpus"])
+
+    return make
+
+
+TWINS = "A with the speech of B, which is what A should look like; frames chosen by A and B alone"
+OTHERS = "A with the speech of B, another recording in another pose; B's mouth open widest, and shut"
+DRAWN = {
+    "figure4": _draw("figure4", "figure4_frames.npz", "table1", "", TWINS),
+    "figure5": _draw("figure5", "figure5_frames.npz", "table2", "", TWINS),
+    "dub_grid": _draw("dub_grid", "dub_grid_frames.npz", "controls_dub_grid", " --data FOLDER", OTHERS),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry: draw the named figures (default: all); 2 when a results file is missing."""
+    return command_line(argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0]), DRAWN, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
