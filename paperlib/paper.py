@@ -121,7 +121,8 @@ def row_id(table: str, row: str) -> str:
     elif table == "orderings":
         allowed = ORDERING_ROWS
     elif table.startswith("expression_"):
-        allowed, name = (*STUDY_ROWS, *CONTROL_ROWS), re.sub(r"^(k\d|tuned_\d+|as_printed)_minus_", "", name)  # paired with that row, not with full
+        allowed = (*STUDY_ROWS, *CONTROL_ROWS)
+        name = re.sub(r"^(k\d|tuned_\d+|as_printed)_minus_", "", name)  # paired with that row, not with full
     elif table == "realism":
         allowed = REALISM_ROWS
     elif table == "fitting":
