@@ -714,7 +714,7 @@ if not grid:
 else:
     sets = {r.data: r.data.removeprefix("GRID, ") for r in grid if r.protocol != "one clip"}
     study = load_profile("classroom").study
-    label("measured", f"GRID: {'; '.join(sets.values())}. Tuned {study.grid_steps} steps, from scratch {study.grid_scratch_steps}; "
+    label("measured", f"GRID: {'; '.join(sets.values())}. Tuned and from scratch alike: {study.grid_steps} steps; "
           f"{grid[0].seeds} seeds. Intervals: over the sentences of the one speaker, over the other people. Made by `{fe.COMMAND}`.")  # fmt: skip
     systems = {r.row: r.row.replace("_", " ") for r in grid if "_minus_" not in r.row and r.row not in ("truth", "mean_expression")}
     columns = {(data, metric): f"{fe.heading(metric)}; {text}" for metric in ("opening_r", "aed_centred") for data, text in sets.items()}

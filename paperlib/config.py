@@ -103,9 +103,7 @@ class StudyConfig:
     input_seeds: int = 1  # of the rows that ask whether V helps, for the same reason
     windows: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)  # k of (5)
     grid_clips: tuple[int, ...] = (0, 10, 30, 60)  # recorded clips of one person that a trained network is tuned on
-    grid_steps: int = 150
-    grid_lr: float = 3e-4  # for tuning; from scratch it is `expression.lr`
-    grid_scratch_steps: int = 300  # without a trained network to start from
+    grid_steps: int = 300  # of tuning and of training from scratch, both at `expression.lr`: only the start differs
 
 
 @dataclass(frozen=True)
@@ -259,7 +257,7 @@ _SMOKE = Profile(
     ),
     study=StudyConfig(
         speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, window_seeds=1, windows=(0, 2),
-        grid_clips=(0, 2), grid_steps=10, grid_scratch_steps=10,
+        grid_clips=(0, 2), grid_steps=10,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),
@@ -284,8 +282,7 @@ _PAPER = Profile(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
         visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, speakers=400, window=29, steps=200_000, lr=2e-4,
     ),
-    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=2000, grid_lr=5e-5,
-        grid_scratch_steps=10_000),
+    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=10_000),
     flow=FlowConfig(width=32, steps=50_000),
     regressor=RegressorConfig(
         size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,

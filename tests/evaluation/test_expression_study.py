@@ -21,7 +21,7 @@ from paperlib.training.loop import History
 
 SMOKE = config.load_profile(
     "smoke", corpus__seconds=1.2, corpus__test_scenes=1, study__speakers=2, study__steps=4, study__validate_every=2, study__seeds=2,
-    study__grid_clips=(0, 2), study__grid_steps=3, study__grid_scratch_steps=3, expression__window=10,
+    study__grid_clips=(0, 2), study__grid_steps=3, expression__window=10,
 )  # fmt: skip
 SERIAL = How(backend="serial", progress=False)
 
