@@ -108,7 +108,8 @@ label("published", f"Table 7 gives {TABLES['table7'].value('expression', 'params
 # by its spread, because it is so small. Without that the encoder saw a bright face that never changed, and learned next to nothing from V.
 #
 # *Picture: left, a frame of V as it was painted and the mean picture of V in training. Right, the difference over the spread, in two
-# frames: this is what enters CNN_visual. Grey is no difference: only the mouth speaks.*
+# frames: this is what enters CNN_visual, shown a twelfth as strong. Grey is no difference: the mouth and the chin speak. Specks are rounding
+# to 256 levels, and the teacher's own noise.*
 
 # %%
 seen = (V - net.cnn_visual.mean) / net.cnn_visual.spread
@@ -603,9 +604,9 @@ def compared(found, first, second, metric, better):
 RETRAINED = {
     "no_semantic": "no images; speech attends to itself over the same window",
     "audio_only": "the same, its speech encoder widened until it has as many parameters as full",
-    "as_printed": "without our speech path beside the attention: by (7), image features alone reach the LSTM",
     "random_teacher": "images of a teacher with random weights",
     "teacher_x4": "images of a teacher trained on four times the data",
+    "as_printed": "without our speech path beside the attention: by (7), image features alone reach the LSTM",
     "true_frames": "oracle: the true expression on the neutral actor, as images",
 }
 MISFED = {
@@ -779,8 +780,8 @@ label("not_reproducible", "LRW needs an agreement with the BBC; the coefficient 
 # - **A tie is a result.** If ridge regression ties, the deep network's extra millions of weights bought nothing on this corpus.
 # - **r flatters.** A prediction of half the true amplitude has the same r; look at the millimetres too.
 # - **Rule-made truth.** The corpus moves by a published rule plus noise. A good score says that the code learns, not that it learned people.
-# - **One seed.** The shipped network is one training; its intervals are over speakers, and another run is another draw. The study's rows have
-#   several seeds, and it prints how far they lie apart.
+# - **One seed.** The shipped network is one training; its intervals are over speakers, and another run is another draw. Table 3 and
+#   the recordings have several seeds in the study; the windows and the inputs have one, and their interval does not hold that luck.
 # - **Many verdicts.** Without a correction for their number, one in twenty comparisons between equals looks like a difference.
 
 # %% [markdown]
