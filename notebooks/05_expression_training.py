@@ -563,7 +563,7 @@ check("exercise 4", answer4, expected4, tol=1e-3)
 # %% [markdown]
 # ## The study: networks trained without a part
 # The shipped network is one training. "Does V help?" needs others, trained *without* V. `paperlib train study-expression` trains them all with
-# the same steps, batch and people, several seeds each; validation speakers choose each network's best state. The next sections read what it
+# the same steps, batch and people, several seeds each where a table says so; validation speakers choose each network's best state. The next sections read what it
 # saved. Three rules for all of them:
 #
 # - values are means over the seeds; intervals are over test speakers, each label says how many;
