@@ -785,8 +785,8 @@ label("not_reproducible", "LRW needs an agreement with the BBC; the coefficient 
 # - **Many verdicts.** Without a correction for their number, one in twenty comparisons between equals looks like a difference.
 
 # %% [markdown]
-# **What is written**: nothing; the results read here are in `data/results/`: `controls_expression.json`, made by `paperlib evaluate expression
-# --out data/results`, and `expression_inputs`, `expression_window`, `expression_transfer` and `expression_grid`, made by
-# `paperlib train study-expression --out data/results`.
+# **What is written**: nothing; the results read here are in `data/results/`: `controls_expression.json` and `expression_window.json`, made by
+# `paperlib evaluate expression --out data/results` from shipped networks, and `expression_inputs`, `expression_transfer` and
+# `expression_grid`, made by `paperlib train study-expression --out data/results`.
 #
 # **Next**: 06, the renderer that turns these coefficients into pixels.
