@@ -407,6 +407,27 @@ label("measured", f"One clip of one unseen embedded speaker, shipped network `{c
 # been read from the sound. What V can add is a *prior*: the teacher was trained on faces and has already learned which sounds look alike.
 # Whether that helps is an empirical question; notebook 05 compares a network with and without moving semantic images.
 #
+# ## The leak test: does V know this mouth?
+# That V comes from the sound alone can be tested. A second take of a clip has the same speaker and the same sound, and everything that sound
+# does not decide drawn anew. Read the lip opening off the mouth's pixels in V (ridge regression, on clips that it has not seen). If V knows
+# only the sound, the reading fits the first take, whose clip it is, no better than the second. Pictures made from the speaker's own frames
+# must fail this test; otherwise it could find nothing.
+
+# %%
+from paperlib.metrics.statistics import verdict
+from paperlib.results import read_results, select
+
+leak, leak_made = read_results("image_leak")
+lines = ["| pictures | r with this take | r with the second take | difference [95%] | a leak? |", "| --- | --- | --- | --- | --- |"]
+for kind, shown in (("teacher", "V, from the teacher"), ("true_frames", "the true expression, rendered")):
+    this, second, gap = (select(leak, row=kind, metric=metric)[0] for metric in ("r", "r_other_take", "own_minus_other"))
+    answer = "yes" if verdict(gap, "higher") == "better" else "none found"
+    lines.append(f"| {shown} | {this.value:.2f} | {second.value:.2f} | {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] | {answer} |")
+label("measured", f"{leak[0].data}, {leak[0].n} speakers, made by `{leak_made['command']}`.\n\n" + "\n".join(lines))
+
+# %% [markdown]
+# The interval of V's difference is the size of a leak that this test could still have missed.
+#
 # ## The sync expert
 # Wav2Lip is trained against a frozen network, a small **SyncNet**: two encoders that map five frames of lips and 0.2 s of speech to vectors,
 # near each other when they belong together. Sliding the speech past the lips gives a curve of distances; its lowest point says how far apart
@@ -538,8 +559,7 @@ plt.show()
 
 # %%
 from paperlib.evaluation.sync import MAX_LAG, NEAR
-from paperlib.metrics.statistics import Interval, verdict
-from paperlib.results import read_results
+from paperlib.metrics.statistics import Interval
 from paperlib.tables import cell
 
 rows, made = read_results("controls_sync")

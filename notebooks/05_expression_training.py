@@ -108,7 +108,8 @@ label("published", f"Table 7 gives {TABLES['table7'].value('expression', 'params
 # by its spread, because it is so small. Without that the encoder saw a bright face that never changed, and learned next to nothing from V.
 #
 # *Picture: left, a frame of V as it was painted and the mean picture of V in training. Right, the difference over the spread, in two
-# frames: this is what enters CNN_visual. Grey is no difference: only the mouth speaks.*
+# frames: this is what enters CNN_visual, shown a twelfth as strong. Grey is no difference: the mouth and the chin speak. Specks are rounding
+# to 256 levels, and the teacher's own noise.*
 
 # %%
 seen = (V - net.cnn_visual.mean) / net.cnn_visual.spread
@@ -562,7 +563,7 @@ check("exercise 4", answer4, expected4, tol=1e-3)
 # %% [markdown]
 # ## The study: networks trained without a part
 # The shipped network is one training. "Does V help?" needs others, trained *without* V. `paperlib train study-expression` trains them all with
-# the same steps, batch and people, several seeds each; validation speakers choose each network's best state. The next sections read what it
+# the same steps, batch and people, several seeds each where a table says so; validation speakers choose each network's best state. The next sections read what it
 # saved. Three rules for all of them:
 #
 # - values are means over the seeds; intervals are over test speakers, each label says how many;
@@ -603,9 +604,9 @@ def compared(found, first, second, metric, better):
 RETRAINED = {
     "no_semantic": "no images; speech attends to itself over the same window",
     "audio_only": "the same, its speech encoder widened until it has as many parameters as full",
-    "as_printed": "without our speech path beside the attention: by (7), image features alone reach the LSTM",
     "random_teacher": "images of a teacher with random weights",
     "teacher_x4": "images of a teacher trained on four times the data",
+    "as_printed": "without our speech path beside the attention: by (7), image features alone reach the LSTM",
     "true_frames": "oracle: the true expression on the neutral actor, as images",
 }
 MISFED = {
@@ -714,7 +715,7 @@ if not grid:
 else:
     sets = {r.data: r.data.removeprefix("GRID, ") for r in grid if r.protocol != "one clip"}
     study = load_profile("classroom").study
-    label("measured", f"GRID: {'; '.join(sets.values())}. Tuned {study.grid_steps} steps, from scratch {study.grid_scratch_steps}; "
+    label("measured", f"GRID: {'; '.join(sets.values())}. Tuned and from scratch alike: {study.grid_steps} steps; "
           f"{grid[0].seeds} seeds. Intervals: over the sentences of the one speaker, over the other people. Made by `{fe.COMMAND}`.")  # fmt: skip
     systems = {r.row: r.row.replace("_", " ") for r in grid if "_minus_" not in r.row and r.row not in ("truth", "mean_expression")}
     columns = {(data, metric): f"{fe.heading(metric)}; {text}" for metric in ("opening_r", "aed_centred") for data, text in sets.items()}
@@ -779,13 +780,13 @@ label("not_reproducible", "LRW needs an agreement with the BBC; the coefficient 
 # - **A tie is a result.** If ridge regression ties, the deep network's extra millions of weights bought nothing on this corpus.
 # - **r flatters.** A prediction of half the true amplitude has the same r; look at the millimetres too.
 # - **Rule-made truth.** The corpus moves by a published rule plus noise. A good score says that the code learns, not that it learned people.
-# - **One seed.** The shipped network is one training; its intervals are over speakers, and another run is another draw. The study's rows have
-#   several seeds, and it prints how far they lie apart.
+# - **One seed.** The shipped network is one training; its intervals are over speakers, and another run is another draw. Table 3 and
+#   the recordings have several seeds in the study; the windows and the inputs have one, and their interval does not hold that luck.
 # - **Many verdicts.** Without a correction for their number, one in twenty comparisons between equals looks like a difference.
 
 # %% [markdown]
-# **What is written**: nothing; the results read here are in `data/results/`: `controls_expression.json`, made by `paperlib evaluate expression
-# --out data/results`, and `expression_inputs`, `expression_window`, `expression_transfer` and `expression_grid`, made by
-# `paperlib train study-expression --out data/results`.
+# **What is written**: nothing; the results read here are in `data/results/`: `controls_expression.json` and `expression_window.json`, made by
+# `paperlib evaluate expression --out data/results` from shipped networks, and `expression_inputs`, `expression_transfer` and
+# `expression_grid`, made by `paperlib train study-expression --out data/results`.
 #
 # **Next**: 06, the renderer that turns these coefficients into pixels.

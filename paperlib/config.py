@@ -75,7 +75,7 @@ _SMOKE = Profile(
     ),
     study=StudyConfig(
         speakers=3, val_speakers=1, test_speakers=2, steps=20, validate_every=10, seeds=2, window_seeds=1, windows=(0, 2),
-        grid_clips=(0, 2), grid_steps=10, grid_scratch_steps=10,
+        grid_clips=(0, 2), grid_steps=10,
     ),
     flow=FlowConfig(width=6, steps=20, batch=2),
     regressor=RegressorConfig(size=64, width=6, hidden=32, speakers=4, val_speakers=8, detector_speakers=4, seconds=0.4, steps=20, batch=8),
@@ -102,8 +102,7 @@ _PAPER = Profile(
         audio_channels=(64, 192, 192, 256, 256), visual_channels=(96, 256, 512, 512, 512), d_a=256, d_v=256, d=512,
         visual_padding=3, visual_ceil=True, early_pool=False, lstm_hidden=256, speakers=400, window=29, steps=200_000, lr=2e-4,
     ),
-    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=2000, grid_lr=5e-5,
-        grid_scratch_steps=10_000),
+    study=StudyConfig(speakers=400, val_speakers=40, test_speakers=60, steps=20_000, validate_every=1000, grid_steps=10_000),
     flow=FlowConfig(width=32, steps=50_000),
     regressor=RegressorConfig(
         size=96, width=32, hidden=512, speakers=5000, val_speakers=100, detector_speakers=200, steps=100_000, lr=1e-3,

@@ -97,9 +97,7 @@ class StudyConfig:
     input_seeds: int = 1  # of the rows that ask whether V helps, for the same reason
     windows: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)  # k of (5)
     grid_clips: tuple[int, ...] = (0, 10, 30, 60)  # recorded clips of one person that a trained network is tuned on
-    grid_steps: int = 150
-    grid_lr: float = 3e-4  # for tuning; from scratch it is `expression.lr`
-    grid_scratch_steps: int = 300  # without a trained network to start from
+    grid_steps: int = 300  # of tuning and of training from scratch, both at `expression.lr`: only the start differs
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     "figure8": FAILURE_ROWS,
     "recorded_speech": ("full", "swapped_speech"),  # evaluation.recorded_speech: no truth, so loudness
     "self_real": ("full", "frozen_mouth"),  # evaluation.self_reconstruction
+    "image_leak": ("teacher", "true_frames"),  # evaluation.image_leak: what is painted from sound, and from the speaker
     "mask_leak": ("posed", "fitted_pose", "own", "place"),  # evaluation.mask_leak: where an outline comes from
 }
 

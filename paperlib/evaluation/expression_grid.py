@@ -88,9 +88,8 @@ class TrainGrid:
         net = cells.load(cell, self.nets / cell.options["net"]) if cell.options["net"] else cells.build(cell)
         if not n:
             return net, {}
-        budget = {"steps": study.grid_steps, "lr": study.grid_lr} if cell.options["net"] else {"steps": study.grid_scratch_steps}
         data, val = (cells.sequences(cell, stores[name], self.sources) for name in ("train", "val"))
-        cfg = dataclasses.replace(cfg, **budget)
+        cfg = dataclasses.replace(cfg, steps=study.grid_steps)
         every = min(study.validate_every, max(1, cfg.steps // 5))
         history = train_expression(net, default_model(), data[:n], val, cfg, cell.seed, folder=folder, progress=False, validate_every=every)
         cells.keep(net, folder)

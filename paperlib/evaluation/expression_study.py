@@ -179,7 +179,7 @@ def grid_sweep(
     stores = recorded.recorded(sources.recorded, max(profile.study.grid_clips))
     nets = {d.cell.seed: str(d.folder.relative_to(work / "train")) for d in trained if d.cell.name == "full"}
     study, key = profile.study, config_hash(*(s.key for s in stores.values()))
-    inputs = (*_inputs(profile, sources), study.grid_steps, study.grid_lr, study.grid_scratch_steps, _judge(sync_scores))
+    inputs = (*_inputs(profile, sources), study.grid_steps, _judge(sync_scores))
     inputs = (*inputs, code_hash([recorded, expression_measures]))
     todo = recorded.grid_cells(profile, nets, key)
     return Sweep(work / "grid", recorded.TrainGrid(sources, work / "train", sync_scores), todo, ("expression",), inputs)

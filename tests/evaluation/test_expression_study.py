@@ -21,7 +21,7 @@ from paperlib.training.loop import History
 
 SMOKE = config.load_profile(
     "smoke", corpus__seconds=1.2, corpus__test_scenes=1, study__speakers=2, study__steps=4, study__validate_every=2, study__seeds=2,
-    study__grid_clips=(0, 2), study__grid_steps=3, study__grid_scratch_steps=3, expression__window=10,
+    study__grid_clips=(0, 2), study__grid_steps=3, expression__window=10,
 )  # fmt: skip
 SERIAL = How(backend="serial", progress=False)
 
@@ -157,13 +157,17 @@ def test_the_first_seed_can_be_shipped_and_scores_as_it_did_in_the_study(ran, mo
     """Half precision may move a score in its third digit, no more."""
     folder, sources, _ = ran
     made = expression_shipped.ship(SMOKE, folder / "work", folder / "teachers", sources)
-    assert [p.stem for p in made] == [f"table3_{row}_smoke" for row in cells.TABLE3]
+    windows = [f"k{k}" for k in SMOKE.study.windows if k != SMOKE.expression.k]
+    assert [p.stem for p in made] == [*(f"table3_{row}_smoke" for row in cells.TABLE3), *(f"window_{k}_smoke" for k in windows)]
     net, card = checkpoints.load("table3_base_smoke", folder / "teachers")
     assert not net.use_semantic and not net.use_attention and card["switches"] == {"use_semantic": False, "use_attention": False}
-    assert expression_shipped.shipped_rows("smoke", folder / "teachers") == list(cells.TABLE3)
+    assert expression_shipped.shipped_rows("smoke", folder / "teachers") == [*cells.TABLE3, *windows]
     monkeypatch.setattr(expression_shipped.RenderedJudge, "of", lambda profile: None)
-    path = expression_shipped.evaluate(SMOKE, folder / "again", shipped=folder / "teachers")
-    again, _ = read_results(path.stem, path.parent)
+    path, other = expression_shipped.evaluate(SMOKE, folder / "again", shipped=folder / "teachers")
+    again, window = (read_results(p.stem, p.parent)[0] for p in (path, other))
+    study = {(r.row, r.metric): r.value for r in read_results(other.stem, folder / "results")[0]}
+    assert {(r.row, r.metric) for r in window} == set(study)
+    assert all(r.value == pytest.approx(study[r.row, r.metric], rel=1e-2, abs=5e-3) for r in window if r.metric == "aed_mouth")
     done = json.loads(next((folder / "work" / "scores" / "no_shape").glob("seed0-*/result.json")).read_text())["result"]["scores"]
     wanted = np.mean([s["aed"] for s in done if s["row"] == "no_shape"])
     got = next(r for r in again if r.row == "no_shape" and r.metric == "aed" and r.region == "frame" and r.kind == "measured")
