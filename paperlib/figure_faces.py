@@ -4,7 +4,6 @@ studio sheets of `figure_sheets`: identities, expressions, light."""
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 
 from paperlib import figure_sheets, paths
-from paperlib.artifacts import atomic_write
 from paperlib.config import FPS, CorpusConfig
 from paperlib.corpus import synthetic, world
 from paperlib.face3d.face_renderer import render
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 COMMAND = "python -m paperlib.figure_faces"
 TILE, STUDIO_TILE = 192, 160  # pixels
-NOISY = ("faces", "speaking")  # sheets with the corpus's camera noise
 COLUMNS = 5
 SPEAKING = 10_004  # the test speaker of the second sheet
 # One expression per person: facial actions and their weights.
@@ -100,21 +97,6 @@ def contact_sheet(pictures: np.ndarray, captions: list[str] | None = None, colum
     return fig
 
 
-def shrink(path: Path, step: int) -> Path:
-    """Rewrite a PNG with grey levels rounded to multiples of `step`, packed as tightly as PNG can; 1 loses nothing.
-
-    Camera noise does not pack: 4, which hides in it, saves two fifths of such a picture.
-    """
-    from PIL import Image
-
-    levels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    rounded = ((levels + step // 2) // step * step).clip(0, 255).astype(np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(rounded).save(out, "PNG", optimize=True)
-    atomic_write(path, out.getvalue())
-    return path
-
-
 def sheets(seed: int) -> Iterator[tuple[str, Figure, dict]]:
     """(name, figure, what its card says) of every sheet."""
     cfg, first = CorpusConfig(size=TILE, seed=seed), synthetic.FIRST_SPEAKER[2]
@@ -151,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     folder, seed = parser.parse_args(argv).folder, CorpusConfig().seed
     for name, figure, facts in sheets(seed):
         path = save_figure(figure, name, folder, command=COMMAND, inputs=[chosen_file()], colours=0, seed=seed, synthetic=True, **facts)
-        print(shrink(path, 4 if name in NOISY else 1))
+        print(path)
         plt.close(figure)
     return 0
 

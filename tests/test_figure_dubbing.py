@@ -39,5 +39,5 @@ def test_figures_are_saved_with_their_card(tmp_path, capsys):
     assert "figure5_frames.npz: no such file; make it with `paperlib evaluate --method all`" in capsys.readouterr().err
     for name in ("figure4", "dub_grid"):
         card = json.loads((folder / f"{name}.json").read_text())
-        assert 5000 < (folder / f"{name}.png").stat().st_size < 400_000
+        assert 5000 < (folder / f"{name}.jpg").stat().st_size < 400_000
         assert "Wav2Lip" in card["alt"] and f"{name}_frames.npz" in card["inputs"]
