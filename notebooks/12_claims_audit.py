@@ -22,6 +22,7 @@ from paperlib.evaluation import evaluate, ledger
 from paperlib.notebook import PALETTE, check, label, setup, show_source
 from paperlib.paper import CLAIMS, GIVEN, TABLES, UNSTATED, setting
 from paperlib.results import read_results
+from paperlib.setting_effects import NOT_VARIED, effect
 
 profile = setup(PROFILE, SEED)
 folder = paths.build_dir(profile.name) / "results" if RECOMPUTE else paths.RESULTS
@@ -36,6 +37,7 @@ if RECOMPUTE:  # judge what notebooks 10 and 11 wrote with RECOMPUTE = True
 display(Markdown("\n".join("> " + line for line in ledger.__doc__.splitlines()[2:])))
 show_source(ledger.ablation)
 show_source(ledger.lmd_ssim)
+show_source(ledger.judged_best)
 
 # %% [markdown]
 # ## The ledger
@@ -140,12 +142,17 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # ## Settings: what is not
-# Everything a reader would need to build the paper's system and cannot find in it. Each is a choice here, with its reason. Another choice may well give
-# other numbers: that alone is enough to explain a difference between two honest reproductions.
+# Everything a reader would need to build the paper's system and cannot find in it. Each is a choice here, with the place in the code where it lives
+# and its reason. Another choice may well give other numbers: that alone is enough to explain a difference between two honest reproductions.
+#
+# How much would the numbers move? The last column answers where a study of this project changed that one setting and nothing else. Its numbers
+# come from the results files; brackets are 95% intervals over speakers. Most settings were **not varied here**: what they do to a result is
+# not known.
 
 # %%
-display(Markdown(tables.settings_table("classroom")))
-print(f"{len(UNSTATED)} settings are not stated; {len(GIVEN)} are")
+display(Markdown(tables.settings_table("classroom", folder)))
+varied = sum(effect(u.name, folder) != NOT_VARIED for u in UNSTATED)
+print(f"{len(UNSTATED)} settings are not stated; {len(GIVEN)} are. Of those that are not, {varied} were varied here")
 
 # %% [markdown]
 # ## Exercise 3: judge a claim yourself
@@ -172,7 +179,8 @@ check("exercise 3", answer3, judged.verdict)
 # %% [markdown]
 # ## What could go wrong
 # - *A ledger older than its results.* A test compares the two; `paperlib evaluate ledger --out data/results` writes it again.
-# - *A verdict quoted without its column.* "Does not hold" about the abstract's arithmetic says nothing about the method.
+# - *A verdict quoted without its column.* "Does not hold" about the abstract's arithmetic says nothing about the method. And what is said of
+#   "best of six methods" compares small networks that were trained here for minutes: it says nothing about the six published systems.
 # - *An erratum read as an accusation.* A slip in a table is common. What matters is that a reader can find it.
 
 # %% [markdown]

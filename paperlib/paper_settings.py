@@ -236,6 +236,21 @@ UNSTATED: tuple[Unstated, ...] = (
     Unstated("gain that counts as better", "config:renderer.min_gain", "half a percent is beyond the validation's noise from look to look"),
     Unstated("critic steps between penalties of (26)", "config:renderer.penalty_every", "(26) has one a step; fewer are another method"),
     Unstated("precision of stage 2's training", "config:device.precision", "float32 is what 'trained on one RTX 3090' says by default"),
+    Unstated(
+        "who trained the five others",
+        "paperlib.baselines.training:train_baseline",
+        "tables 1 and 2 may have scored released networks or trained them again; a comparison needs one corpus and one budget",
+        "trained here, on the same clips, reduced in size",
+    ),
+    Unstated(
+        "what the five others see",
+        "paperlib.baselines.interface:TRACKS",
+        "MakeItTalk and SadTalker animate one picture and move its head by themselves: on pixels that measures the head",
+        "the region that is painted, and the true pose for the two that take one picture",
+    ),
+    Unstated("length of the five others' training", "config:baseline.steps", "as many as the renderer's three stages together"),
+    Unstated("batch of the five others", "config:baseline.batch", "runs of five frames, which Wav2Lip's expert needs"),
+    Unstated("learning rates of the five others", "config:baseline.trial_rates", "chosen by equal trials; their own belong to days"),
 )
 
 

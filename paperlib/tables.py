@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from paperlib.paper import METRICS, TABLES
 from paperlib.results import Row
@@ -61,11 +62,14 @@ def published_table(name: str) -> str:
     return "\n".join(out)
 
 
-def settings_table(profile: str) -> str:
-    """The settings that the paper does not state: ours under `profile`, and why, as Markdown."""
+def settings_table(profile: str, results: Path | None = None) -> str:
+    """The settings that the paper does not state, as Markdown: ours under `profile`, where it lives, why, and how much saved results in
+    `results` (default: the shipped ones) move when it is changed."""
     from paperlib.paper import UNSTATED, setting
+    from paperlib.setting_effects import effect
 
-    out = ["| not stated | here | why |", "| --- | --- | --- |"]
+    out = ["| not stated | here | where | why | what moves when it is changed |", "|" + " --- |" * 5]
     for u in UNSTATED:
-        out.append(f"| {u.name} | {u.chosen or setting(u.where, profile)} | {u.reason} |")
+        moved = effect(u.name, results)
+        out.append(f"| {u.name} | {u.chosen or setting(u.where, profile)} | `{u.where.removeprefix('paperlib.')}` | {u.reason} | {moved} |")
     return "\n".join(out)

@@ -8,6 +8,7 @@ import pytest
 from paperlib import paper, paths
 from paperlib.config import load_profile
 from paperlib.evaluation import ledger
+from paperlib.evaluation.dubbing_systems import MINIS
 from paperlib.paper import CLAIMS, TABLES
 from paperlib.results import Row, provenance, read_results, write_results
 
@@ -93,6 +94,64 @@ def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_pat
         )  # no part of the claim
         write_results("table4", [row, lmd, elsewhere], HEADER, tmp_path)
         assert entries(tmp_path)["msaf_helps"].verdict == verdict
+
+
+MEASURES = (("psnr", "crop"), ("lpips", "crop"), ("ssim", "crop"), ("lmd", "mouth"), ("csim", "frame"), ("sync", "mouth"))
+
+
+def duels(folder, said, minis=MINIS, table="table1"):
+    """Ours against each mini in the paper's six measures: said(mini, metric) -> better, tie or worse; and rows that must not count."""
+    rows = []
+    for mini in minis:
+        contest = "animation" if mini in ("makeittalk_mini", "sadtalker_mini") else "dubbing"
+        for metric, region in (*MEASURES, ("psnr", "frame")):
+            for track in ("cross-dub", "self"):
+                word = "worse" if region == "frame" and metric == "psnr" or track == "self" else said(mini, metric)
+                value = {"better": 0.2, "tie": 0.0, "worse": -0.2}[word] * (-1 if metric in ("lpips", "lmd") else 1)
+                where = {"data": "embedded test speakers, still heads, 20 clips", "beta": "predicted", "track": track, "n": 20}
+                words = f"paired; ours is: {word} (Holm p 0.01 of 30); smallest detectable 0.1"
+                rows.append(Row(table, f"full_minus_{mini}", metric, value, low=value - 0.1, high=value + 0.1, region=region,
+                                contest=contest, protocol=words, **where))  # fmt: skip
+    write_results(table, rows, HEADER, folder)
+
+
+def test_best_of_six_is_a_trend_without_a_loss_and_fails_with_one(tmp_path):
+    duels(tmp_path, lambda mini, metric: "tie" if metric == "csim" else "better")
+    entry = entries(tmp_path)["best_vox1"]
+    assert entry.verdict == ledger.TREND and "better in 25 of 30 comparisons and worse in none, on the embedded corpus" in entry.why
+    assert "dubbing: better in 15, tie in 3, worse in 0; animation: better in 10, tie in 2, worse in 0" in entry.measured
+    assert (entry.headline.value, entry.headline.unit, entry.headline.n) == (25.0, "of 30 comparisons", 20)
+    assert entries(tmp_path)["best_vox2"].verdict == ledger.NOT_TESTABLE  # table 2 is not there
+    duels(tmp_path, lambda mini, metric: "worse" if (mini, metric) == ("diff2lip_mini", "lpips") else "better", table="table2")
+    entry = entries(tmp_path)["best_vox2"]
+    assert entry.verdict == ledger.FAILS and "worse in 1 of 30" in entry.why and "no published system is ranked" in entry.why
+    assert "Worse: LPIPS against Diff2Lip-mini 0.200 [0.100, 0.300]" in entry.measured
+
+
+def test_best_of_six_needs_all_five_and_more_than_half(tmp_path):
+    duels(tmp_path, lambda mini, metric: "better", MINIS[:4])
+    entry = entries(tmp_path)["best_vox1"]
+    assert entry.verdict == ledger.NOT_TESTABLE and "not scored: SadTalker-mini" in entry.why
+    duels(tmp_path, lambda mini, metric: "better" if metric in ("psnr", "ssim", "lmd") else "tie")
+    assert "but better in 15 of 30 comparisons only" in entries(tmp_path)["best_vox1"].why
+
+
+def test_a_sync_that_the_judges_dispute_has_no_verdict(tmp_path):
+    duels(tmp_path, lambda mini, metric: "worse" if (mini, metric) == ("wav2lip_mini", "sync") else "better")
+    assert entries(tmp_path)["best_vox1"].verdict == ledger.FAILS
+    said = "no verdict; first is by judge: better, expert: better, lag: tie, opening: worse"
+    rows = [Row("judge_agreement", "wav2lip_mini>ours_mini", "survives", 0.0, data="x", n=20, protocol=said)]
+    write_results("judge_agreement", rows, HEADER, tmp_path)
+    entry = entries(tmp_path)["best_vox1"]
+    assert entry.verdict == ledger.TREND and "no verdict in 1" in entry.measured
+
+
+def test_the_abstract_stands_beside_the_best_reduction(tmp_path):
+    duels(tmp_path, lambda mini, metric: "tie" if mini == "ip_lap_mini" else "better")
+    entry = entries(tmp_path)["abstract_vox1"]
+    assert entry.verdict == ledger.FAILS and entry.measured.startswith(
+        "ours less the best reduction: PSNR 0.000 [-0.100, 0.100] (IP_LAP-mini); LPIPS"
+    )
 
 
 @pytest.mark.parametrize(("params", "verdict"), [(101.39, ledger.TREND), (90.0, ledger.FAILS)])
