@@ -123,7 +123,7 @@ def values(rows: Sequence[Row], track: str = CROSS, measures: Sequence[str] = PA
 
 
 def _value(row: Row, digits: int) -> str:
-    return cell(row, 2 if row.metric == "psnr" else digits) + (" *above truth*" if row.protocol.startswith(FLAG) else "")
+    return cell(row, 2 if row.metric == "psnr" else digits) + (" *beats truth*" if row.protocol.startswith(FLAG) else "")
 
 
 def verdict_table(found: Sequence[Duel], measures: Sequence[str] = PAPER) -> str:
@@ -203,7 +203,7 @@ def flags(rows: Sequence[Row], track: str = CROSS) -> list[str]:
         there = [r for r in rows if r.row == "truth" and measure_of(r) == measure and r.value is not None]
         mine = [f"{name(r.row)} {r.value:.3f}" for r in own if measure_of(r) == measure and _beaten(r, there)]
         if mine:
-            out.append(f"{heading(measure)}: the truth has {there[0].value:.3f}; above it: {', '.join(mine)}.")
+            out.append(f"{heading(measure)}: the truth has {there[0].value:.3f}; better than it: {', '.join(mine)}.")
     return out
 
 

@@ -6,6 +6,7 @@ python -m paperlib.figure_dubbing [NAME ...] [--results DIR] [--folder DIR]
 from __future__ import annotations
 
 import argparse
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,17 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
     shown = {key: heading for key, heading in COLUMNS.items() if key in frames}
     captions = [str(name) for name in frames["names"]] if captions is None else captions
     return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
+
+
+def thumbnail(path: Path, width: int = 700, quality: int = 75) -> bytes:
+    """A saved figure as a small JPEG of this width in pixels: a notebook has no room for two of full size."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+    small.save(out, "JPEG", quality=quality, optimize=True)
+    return out.getvalue()
 
 
 def _draw(name: str, file: str, table: str, options: str, said: str):

@@ -1,10 +1,12 @@
 """Figures 4 and 5 are drawn from saved frames, leave out systems that are not there, and say what is missing."""
 
+import io
 import json
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 
 from paperlib import figure_dubbing
 from paperlib.errors import InputError
@@ -41,3 +43,5 @@ def test_figures_are_saved_with_their_card(tmp_path, capsys):
         card = json.loads((folder / f"{name}.json").read_text())
         assert 5000 < (folder / f"{name}.jpg").stat().st_size < 400_000
         assert "Wav2Lip" in card["alt"] and f"{name}_frames.npz" in card["inputs"]
+        small = figure_dubbing.thumbnail(folder / f"{name}.jpg", width=200)
+        assert small[:2] == b"\xff\xd8" and Image.open(io.BytesIO(small)).width == 200

@@ -73,7 +73,8 @@ def tally(found: Iterable[Duel]) -> str:
     """How often ours is what.
 
     >>> tally([])
-    'better in 0, tie in 0, worse in 0'
+    'better in 0, tied in 0, worse in 0'
     """
     counts = Counter(d.said for d in found)
-    return ", ".join(f"{said} in {counts[said]}" for said in (BETTER, TIE, WORSE)) + (f", {NONE} in {counts[NONE]}" if counts[NONE] else "")
+    words = {BETTER: "better", TIE: "tied", WORSE: "worse"}
+    return ", ".join(f"{word} in {counts[said]}" for said, word in words.items()) + (f", {NONE} in {counts[NONE]}" if counts[NONE] else "")

@@ -119,7 +119,7 @@ def test_best_of_six_is_a_trend_without_a_loss_and_fails_with_one(tmp_path):
     duels(tmp_path, lambda mini, metric: "tie" if metric == "csim" else "better")
     entry = entries(tmp_path)["best_vox1"]
     assert entry.verdict == ledger.TREND and "better in 25 of 30 comparisons and worse in none, on the embedded corpus" in entry.why
-    assert "dubbing: better in 15, tie in 3, worse in 0; animation: better in 10, tie in 2, worse in 0" in entry.measured
+    assert "dubbing: better in 15, tied in 3, worse in 0; animation: better in 10, tied in 2, worse in 0" in entry.measured
     assert (entry.headline.value, entry.headline.unit, entry.headline.n) == (25.0, "of 30 comparisons", 20)
     assert entries(tmp_path)["best_vox2"].verdict == ledger.NOT_TESTABLE  # table 2 is not there
     duels(tmp_path, lambda mini, metric: "worse" if (mini, metric) == ("diff2lip_mini", "lpips") else "better", table="table2")
