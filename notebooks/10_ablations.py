@@ -420,8 +420,40 @@ if missing:
 label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCeleb1 and LRW.")
 
 # %% [markdown]
-# *Picture, once the study has been made: a line for each printed ordering, a column for each measure. + the ordering holds here, = a tie, − it is
-# the other way round, ? no verdict; beside it the difference.*
+# *Picture: a line for each printed ordering, a column for each measure. + the ordering holds here, = a tie, − it is the other way round, ? no
+# verdict; beside it the difference.*
+#
+# ### Figure 6 of the paper, from networks of equal budget
+# Numbers of a whole crop are mostly skin. What does a removed part do to the mouth? The first seed of each row of table 4, on test speakers,
+# told by predicted expressions; the frame was chosen by the truth alone.
+
+# %%
+FRAMES6 = "figure6_frames.npz"
+if (paths.RESULTS / FRAMES6).exists():
+    shown6 = figure_renderer.saved_frames(FRAMES6, paths.RESULTS, MAKE)
+    figure_renderer.figure6(shown6, closer=True)
+    plt.show()
+else:
+    print(f"{FRAMES6}: not there; make it with `{MAKE}`")
+
+# %% [markdown]
+# *Picture: lower faces of 64-pixel clips, enlarged. From the left: the truth; the hole; the reference; the drawn model; then the rows of table 4 from base to
+# full. Look at lips and teeth first, then for seams at the edge of the hole.*
+#
+# ### The scale that is learned
+# In (22) a learned $s$ weighs what MSAF adds. The paper says that it lies in [0, 1] and ends near a value of its own; ours starts where the setting says and is free.
+
+# %%
+if (paths.RESULTS / figure_renderer.CURVES).exists():
+    trained = figure_renderer.saved_curves(paths.RESULTS)["curves"]
+    figure_renderer.scale_curves(trained)
+    plt.show()
+    print("last values, by seed:", figure_renderer.last_scales(trained))
+else:
+    print(f"{figure_renderer.CURVES}: not there; make it with `{MAKE}`")
+
+# %% [markdown]
+# *Picture: $s$ of both levels against the training step, a line for each seed. Do the seeds agree on a value, or does each end where it happens to be?*
 
 # %% [markdown]
 # ## Exercise 2: how small a difference can be found?
