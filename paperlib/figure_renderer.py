@@ -63,7 +63,7 @@ def saved_frames(name: str, results: Path, command: str) -> dict[str, np.ndarray
 
 
 def saved_curves(results: Path) -> dict:
-    """study_renderer_curves.json: {"provenance", "curves": variant -> seed -> columns of the training}; InputError where it is not there."""
+    """study_renderer_curves.json: {"provenance", "curves": variant -> seed -> columns}; InputError where it is not there."""
     path = results / CURVES
     if not path.exists():
         raise InputError(f"{path}: no such file; make it with `paperlib train study-renderer`")
