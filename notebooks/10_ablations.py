@@ -426,17 +426,9 @@ label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCe
 # ### Figure 6 of the paper, from networks of equal budget
 # Numbers of a whole crop are mostly skin. What does a removed part do to the mouth? The first seed of each row of table 4, on test speakers,
 # told by predicted expressions; the frame was chosen by the truth alone.
-
-# %%
-FRAMES6 = "figure6_frames.npz"
-if (paths.RESULTS / FRAMES6).exists():
-    shown6 = figure_renderer.saved_frames(FRAMES6, paths.RESULTS, MAKE)
-    figure_renderer.figure6(shown6, closer=True)
-    plt.show()
-else:
-    print(f"{FRAMES6}: not there; make it with `{MAKE}`")
-
-# %% [markdown]
+#
+# ![Rows of lower faces, one for each of several test speakers: truth, hole, reference, drawn model, then base, w/o TMN, w/o correspondence loss, w/o MSAF, w/o staging, full](../figures/figure6_mouths.jpg)
+#
 # *Picture: lower faces of 64-pixel clips, enlarged. From the left: the truth; the hole; the reference; the drawn model; then the rows of table 4 from base to
 # full. Look at lips and teeth first, then for seams at the edge of the hole.*
 #
