@@ -378,7 +378,7 @@ else:
 # ## Tables 4 to 6, retrained
 # The same for the renderer. Fewer networks than printed rows are needed: by (22) *learnable* and *all scales* are the full method, and scale 0 is
 # *w/o MSAF*. Every row is scored twice: on expressions predicted from speech, and on the true ones, because the paper does not say which it used.
-# All values are of the face crop, LMD of the mouth.
+# The first five columns are the paper's, of the face crop, LMD of the mouth; skill is 0 for a mouth that never moves.
 
 # %%
 from paperlib import figure_renderer
@@ -386,7 +386,7 @@ from paperlib.evaluation.renderer_variants import VARIANTS, rows_of
 
 MAKE = "paperlib train study-renderer`, then `paperlib evaluate study-renderer --out data/results"
 COLUMNS = {("psnr", "crop"): "PSNR/dB ↑", ("lpips", "crop"): "LPIPS ↓", ("ssim", "crop"): "SSIM ↑", ("lmd", "mouth"): "LMD/px ↓",
-           ("csim", "crop"): "CSIM ↑"}  # fmt: skip
+           ("csim", "crop"): "CSIM ↑", ("skill", "mouth"): "mouth skill ↑", ("psnr", "frame"): "whole frame, PSNR/dB ↑"}  # fmt: skip
 missing = []
 for name in ("table4", "table5", "table6"):
     rows_, said = fe.saved(name, command=MAKE)
@@ -430,7 +430,7 @@ label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCe
 # ![Rows of lower faces, one for each of several test speakers: truth, hole, reference, drawn model, then base, w/o TMN, w/o correspondence loss, w/o MSAF, w/o staging, full](../figures/figure6_mouths.jpg)
 #
 # *Picture: lower faces of 64-pixel clips, enlarged. From the left: the truth; the hole; the reference; the drawn model; then the rows of table 4 from base to
-# full. Look at lips and teeth first, then for seams at the edge of the hole.*
+# full. Does a painted mouth follow the drawing beside it, or the reference? After so few steps a network may still copy. Then look for seams at the edge of the hole.*
 #
 # ### The scale that is learned
 # In (22) a learned $s$ weighs what MSAF adds. The paper says that it lies in [0, 1] and ends near a value of its own; ours starts where the setting says and is free.
