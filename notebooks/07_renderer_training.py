@@ -520,6 +520,26 @@ for name in SETS:
             print(f"  full ({r.beta}) - {r.row.removeprefix('full_minus_').replace('_', ' '):20}".ljust(44), verdict(r), " ", verdict(near))
 
 # %% [markdown]
+# **And without the paper's parts?** Table 4's *base* was trained for that, beside a *full* of the same small budget, on 64-pixel clips and with several seeds (notebook
+# 10). Its cross-dubs have the same truth, so the same question can be asked of it: is *full* nearer to B than base, than $I_{warp}$, than a pasted mouth, than a mouth
+# that never moves?
+
+# %%
+from paperlib.figure_expression import saved
+
+study, said = saved("table4", command="paperlib train study-renderer --out data/results")
+others, _ = saved("controls_renderer_study", command="paperlib train study-renderer --out data/results")
+if study:
+    label("measured", f"{study[-1].data}. {said}")
+    for beta in ("true", "predicted"):
+        for r in (*select(study, row="full_minus_base", metric="skill", beta=beta), *select(others, metric="skill", beta=beta)):
+            if r.low is not None and r.row.removeprefix("full_minus_") in ("base", "warp_only", "reference_pasted", "frozen_mouth"):
+                words = f"full ({beta}) - {r.row.removeprefix('full_minus_').replace('_', ' ')}"
+                print(f"{words:38} {'mouth box' if r.region == 'mouth' else 'whole mask'}  {verdict(r)}")
+else:
+    print(said)
+
+# %% [markdown]
 # **Several metrics, several answers?** Skill and PSNR compare pixels over the whole mask; SSIM and LPIPS ask for structure, on a square around the mouth. Do they agree on ours against the frozen mouth?
 
 # %%

@@ -534,17 +534,15 @@ else:
 # ### Figures 4 and 5: look at them
 
 # %% tags=["nbval-ignore-output"]
-drawn = paths.build_dir(profile.name) / "figures"
 for number in (4, 5):
     try:
-        display(Image(figure_dubbing.thumbnail(figure_dubbing.DRAWN[f"figure{number}"](where_from, drawn))))
-        plt.close("all")
+        display(Image(figure_dubbing.preview(where_from / f"figure{number}_frames.npz")))
     except InputError:
         print(f"figure {number}: not measured yet; make its frames with `{report.COMMAND}`")
 
 # %% [markdown]
 # *Pictures: figure 4 (still heads) and figure 5 (strong head motion), a row for each frame, a column for each system; the source, the truth and ours on the left,
-# the frozen mouth on the right. The frames were chosen by the two clips alone: where their mouths differ most.*
+# the frozen mouth on the right. The frames were chosen by the two clips alone: where their mouths differ most. All saved frames are in `figures/`.*
 #
 # ### Two clips, again and now
 # Saved numbers ask for trust. Here the first clip of each set is dubbed and scored again, by the functions that made the tables. "Now" and "saved"
@@ -679,4 +677,4 @@ check("exercise 3", answer3, (TABLES["table4"].value("base", "psnr") - rival) / 
 #   without the lip opening beside it.
 # - **Small is not slow motion of large.** A ranking of reductions at one small budget may turn round at a large one.
 #
-# **What is written**: figures in `build/<profile>/figures`, a video, and your votes. **Next**: [10](10_ablations.ipynb), which part earns its place.
+# **What is written**: one figure in `build/<profile>/figures`, a video, and your votes. **Next**: [10](10_ablations.ipynb), which part earns its place.

@@ -378,7 +378,7 @@ else:
 # ## Tables 4 to 6, retrained
 # The same for the renderer. Fewer networks than printed rows are needed: by (22) *learnable* and *all scales* are the full method, and scale 0 is
 # *w/o MSAF*. Every row is scored twice: on expressions predicted from speech, and on the true ones, because the paper does not say which it used.
-# All values are of the face crop, LMD of the mouth.
+# The first five columns are the paper's, of the face crop, LMD of the mouth; skill is 0 for a mouth that never moves.
 
 # %%
 from paperlib import figure_renderer
@@ -386,7 +386,7 @@ from paperlib.evaluation.renderer_variants import VARIANTS, rows_of
 
 MAKE = "paperlib train study-renderer`, then `paperlib evaluate study-renderer --out data/results"
 COLUMNS = {("psnr", "crop"): "PSNR/dB ↑", ("lpips", "crop"): "LPIPS ↓", ("ssim", "crop"): "SSIM ↑", ("lmd", "mouth"): "LMD/px ↓",
-           ("csim", "crop"): "CSIM ↑"}  # fmt: skip
+           ("csim", "crop"): "CSIM ↑", ("skill", "mouth"): "mouth skill ↑", ("psnr", "frame"): "whole frame, PSNR/dB ↑"}  # fmt: skip
 missing = []
 for name in ("table4", "table5", "table6"):
     rows_, said = fe.saved(name, command=MAKE)
@@ -420,8 +420,32 @@ if missing:
 label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCeleb1 and LRW.")
 
 # %% [markdown]
-# *Picture, once the study has been made: a line for each printed ordering, a column for each measure. + the ordering holds here, = a tie, − it is
-# the other way round, ? no verdict; beside it the difference.*
+# *Picture: a line for each printed ordering, a column for each measure. + the ordering holds here, = a tie, − it is the other way round, ? no
+# verdict; beside it the difference.*
+#
+# ### Figure 6 of the paper, from networks of equal budget
+# Numbers of a whole crop are mostly skin. What does a removed part do to the mouth? The first seed of each row of table 4, on test speakers,
+# told by predicted expressions; the frame was chosen by the truth alone.
+#
+# ![Rows of lower faces, one for each of several test speakers: truth, hole, reference, drawn model, then base, w/o TMN, w/o correspondence loss, w/o MSAF, w/o staging, full](../figures/figure6_mouths.jpg)
+#
+# *Picture: lower faces of 64-pixel clips, enlarged. From the left: the truth; the hole; the reference; the drawn model; then the rows of table 4 from base to
+# full. Does a painted mouth follow the drawing beside it, or the reference? After so few steps a network may still copy. Then look for seams at the edge of the hole.*
+#
+# ### The scale that is learned
+# In (22) a learned $s$ weighs what MSAF adds. The paper says that it lies in [0, 1] and ends near a value of its own; ours starts where the setting says and is free.
+
+# %%
+if (paths.RESULTS / figure_renderer.CURVES).exists():
+    trained = figure_renderer.saved_curves(paths.RESULTS)["curves"]
+    figure_renderer.scale_curves(trained)
+    plt.show()
+    print("last values, by seed:", figure_renderer.last_scales(trained))
+else:
+    print(f"{figure_renderer.CURVES}: not there; make it with `{MAKE}`")
+
+# %% [markdown]
+# *Picture: $s$ of both levels against the training step, a line for each seed. Do the seeds agree on a value, or does each end where it happens to be?*
 
 # %% [markdown]
 # ## Exercise 2: how small a difference can be found?

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -222,6 +223,7 @@ def reproduce(
     chosen = sources(only, folder)
     root = build or paths.build_dir(profile)
     outcomes = run_all(chosen, root / "notebooks", given, required=asked, embed_video=True, before=before)
+    copy_pictures(root / "figures")
     for sub in ("html", "results", "figures"):
         (root / sub).mkdir(parents=True, exist_ok=True)
     for o in outcomes:
@@ -231,6 +233,13 @@ def reproduce(
     code = report(outcomes, root / "notebooks")
     print(f"pages: {root / 'index.html'}")
     return code
+
+
+def copy_pictures(folder: Path) -> None:
+    """Put the pictures that notebooks show by a link to ../figures/NAME.jpg beside a folder of notebooks that is not notebooks/."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in paths.FIGURES.glob("*.jpg"):
+        shutil.copyfile(picture, folder / picture.name)
 
 
 def merge_outcomes(path: Path, outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paperlib import paths
-from paperlib.book import convert, report, run_all, sources, tags
+from paperlib.book import convert, copy_pictures, report, run_all, sources, tags
 
 UNANSWERED = "not answered yet"
 
@@ -93,6 +93,7 @@ def student(only: Iterable[str] | None = None, folder: Path | None = None, build
     chosen = sources(only, folder)
     root = build or paths.BUILD / "student"
     root.mkdir(parents=True, exist_ok=True)
+    copy_pictures(root.parent / "figures")
     for path in chosen:
         nbformat.write(without_solutions(convert(path)), root / f"{path.stem}.ipynb")
     executed = root / "executed"

@@ -44,24 +44,34 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
     return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
 
 
-def thumbnail(path: Path, width: int = 700, quality: int = 75) -> bytes:
-    """A saved figure as a small JPEG of this width in pixels: a notebook has no room for two of full size."""
+def preview(path: Path, rows: int = 2, width: int = 720, quality: int = 75) -> bytes:
+    """The grid's first `rows` frames as a small JPEG, `width` pixels wide: a notebook has no room for two whole figures.
+
+    path: saved frames. InputError where they are not there.
+    """
+    import matplotlib.pyplot as plt
     from PIL import Image
 
-    out = io.BytesIO()
-    with Image.open(path) as picture:
+    fig = systems_grid({key: kept[:rows] for key, kept in _frames(path).items()})
+    drawn, out = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, dpi=120)
+    plt.close(fig)
+    with Image.open(drawn) as picture:
         small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     small.save(out, "JPEG", quality=quality, optimize=True)
     return out.getvalue()
 
 
+def _frames(path: Path, options: str = "") -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; make it with `paperlib evaluate --method all{options}`")
+    with np.load(path) as kept:
+        return dict(kept)
+
+
 def _draw(name: str, file: str, table: str, options: str, said: str):
     def make(results: Path, folder: Path) -> Path:
-        path = results / file
-        if not path.exists():
-            raise InputError(f"{path}: no such file; make it with `paperlib evaluate --method all{options}`")
-        with np.load(path) as kept:
-            frames = dict(kept)
+        frames = _frames(path := results / file, options)
         rows, header = read_results(table, results)
         fig = systems_grid(frames)
         data = next(r.data for r in rows if r.kind == "measured" and r.track != "self").split(",")[0]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COMMAND = "python -m paperlib.figure_renderer"
+CURVES = "study_renderer_curves.json"
 FIGURE6 = {  # key of figure6_frames.npz -> heading; a `{}` takes the beta
     "target": "truth", "hole": "I_crop", "ref": "reference", "i3d_{}": "I_3D", "base_{}": "base", "no_tmn_{}": "w/o TMN",
     "no_corr_{}": "w/o corr. loss", "no_msaf_{}": "w/o MSAF", "no_staging_{}": "w/o staging", "full_{}": "full",
@@ -52,12 +53,36 @@ def picture_grid(columns: Sequence[np.ndarray], headings: Sequence[str], caption
     return fig
 
 
-def _frames(results: Path, name: str, command: str) -> dict[str, np.ndarray]:
+def saved_frames(name: str, results: Path, command: str) -> dict[str, np.ndarray]:
+    """Arrays of a saved file of pictures; InputError with the command that makes it where there is none."""
     path = results / name
     if not path.exists():
         raise InputError(f"{path}: no such file; make it with `paperlib {command}`")
     with np.load(path) as kept:
         return dict(kept)
+
+
+def saved_curves(results: Path) -> dict:
+    """study_renderer_curves.json: {"provenance", "curves": variant -> seed -> columns}; InputError where it is not there."""
+    path = results / CURVES
+    if not path.exists():
+        raise InputError(f"{path}: no such file; make it with `paperlib train study-renderer`")
+    return json.loads(path.read_text())
+
+
+def last_scales(curves: dict, variants: Sequence[str] = ("full", "low", "high")) -> dict[str, list[float]]:
+    """The learned s at the end of the training, a value a seed: "full, low" -> [...].
+
+    >>> last_scales({"low": {"0": {"step": [1, 2], "scale_low": [0.1, 0.25]}, "1": {"step": [1], "scale_low": [0.125]}}})
+    {'low, low level': [0.25, 0.125]}
+    """
+    ends: dict[str, list[float]] = {}
+    for variant in (v for v in variants if v in curves):
+        for cell in curves[variant].values():
+            for level in ("low", "high"):
+                if f"scale_{level}" in cell:
+                    ends.setdefault(f"{variant}, {level} level", []).append(round(cell[f"scale_{level}"][-1], 3))
+    return ends
 
 
 def mouths(pictures: np.ndarray, top: float = 0.42, bottom: float = 0.98, side: float = 0.2) -> np.ndarray:
@@ -188,7 +213,7 @@ def _data(rows: Sequence[Row]) -> str:
 
 
 def _draw6(results: Path, folder: Path, beta: str) -> Path:
-    frames = _frames(results, "figure6_frames.npz", "train study-renderer")
+    frames = saved_frames("figure6_frames.npz", results, "train study-renderer")
     _, header = read_results("table4", results)
     for name, closer in (("figure6_mouths", True), ("figure6", False)):
         fig = figure6(frames, beta, closer)
@@ -200,7 +225,7 @@ def _draw6(results: Path, folder: Path, beta: str) -> Path:
 
 
 def _draw8(results: Path, folder: Path, beta: str) -> Path:
-    frames = _frames(results, "figure8_frames.npz", "evaluate motion")
+    frames = saved_frames("figure8_frames.npz", results, "evaluate motion")
     rows, header = read_results("figure8", results)
     fig = figure8(frames)
     stamp(fig, f"{_data(rows)}: the worst frame of each clip, worst clips first; reason = what lies highest among all frames")
@@ -210,14 +235,11 @@ def _draw8(results: Path, folder: Path, beta: str) -> Path:
 
 
 def _draw_scales(results: Path, folder: Path, beta: str) -> Path:
-    path = results / "study_renderer_curves.json"
-    if not path.exists():
-        raise InputError(f"{path}: no such file; make it with `paperlib train study-renderer`")
-    saved = json.loads(path.read_text())
+    saved = saved_curves(results)
     fig = scale_curves(saved["curves"])
     stamp(fig, f"{len(saved['provenance']['seeds'])} seeds, {saved['provenance']['steps']} steps; the paper says that s lies in [0, 1]")
     alt = "The learned scale of MSAF at its low and high level against the training step, a line for each seed."
-    return save_figure(fig, "msaf_scales", folder, command=COMMAND, inputs=[path], alt=alt)
+    return save_figure(fig, "msaf_scales", folder, command=COMMAND, inputs=[results / CURVES], alt=alt)
 
 
 def _draw_rows(name: str, source: str, draw, alt: str):

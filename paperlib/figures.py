@@ -45,7 +45,7 @@ def save_figure(
     if colours:
         picture.quantize(colours).save(path, optimize=True)
     else:
-        picture.save(path, quality=92, subsampling=0)
+        picture.save(path, quality=85)
     card = {
         "figure": name,
         "alt": alt,

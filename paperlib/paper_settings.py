@@ -178,6 +178,24 @@ UNSTATED: tuple[Unstated, ...] = (
         "one per pass",
     ),
     Unstated(
+        "clip that I_r comes from",
+        "paperlib.corpus.banks:reference_index",
+        "a dubber has the clip that is dubbed; a second away, another sound is spoken",
+        "the clip that is dubbed, a second away where it is long enough",
+    ),
+    Unstated(
+        "expressions behind I_3D in the tables",
+        "paperlib.evaluation.dubbing_systems:our_dub",
+        "a fit to the frame that is scored would tell the renderer the answer",
+        "predicted from speech in tables 1 and 2; both in tables 4 to 6",
+    ),
+    Unstated(
+        "fine-tuning on the clip that is dubbed",
+        "paperlib.dubbing_adapt",
+        "the paper's claim is one network for all people",
+        "none in any table; `paperlib dub` offers it",
+    ),
+    Unstated(
         "normalisation layers",
         "paperlib.models.blocks",
         "TMN and RBFIN run at batch 2, where batch statistics are noise",

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import subprocess
+from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from paperlib.artifacts import atomic_write
 from paperlib.errors import InputError
 
 KINDS = ("published", "measured", "not_reproducible")
+OWN = ("row", "metric", "value", "low", "high")  # fields that every row of a file says for itself
+DIGITS = 7  # significant ones that are written
 
 
 @dataclass(frozen=True)
@@ -75,26 +78,35 @@ def provenance(command: str, profile: str, seed: int, corpus: str, seconds: floa
 
 
 def write_results(name: str, rows: list[Row], header: dict, folder: Path) -> Path:
-    """Write `folder/<name>.json` atomically and return its path."""
+    """Write `folder/<name>.json` atomically and return its path. Values keep DIGITS significant digits, far more than any interval needs.
+
+    The file is small and reads line by line: what most rows say stands once, under `most_rows`; a row says what is different.
+    """
     missing = {"command", "commit", "profile", "seed", "corpus", "device", "seconds"} - set(header)
     if missing:
         raise ValueError(f"results {name}: provenance lacks {sorted(missing)}")
-    path = folder / f"{name}.json"
-    atomic_write(path, _text({"provenance": header, "rows": [_told(r) for r in rows]}).encode())
+    path, told = folder / f"{name}.json", [asdict(row) for row in rows]
+    usual = {f.name: v for f in fields(Row) if f.name not in OWN and (v := _most([r[f.name] for r in told])) != f.default}
+    silent = {f.name: usual.get(f.name, f.default) for f in fields(Row)}
+    lines = [{k: _short(v) for k, v in r.items() if k in ("row", "metric", "value") or v != silent[k]} for r in told]
+    atomic_write(path, _text(header, usual, lines).encode())
     return path
 
 
-def _told(row: Row) -> dict:
-    """The row's fields that say more than their defaults."""
-    silent = {f.name: f.default for f in fields(Row)}
-    return {k: v for k, v in asdict(row).items() if k in ("table", "row", "metric", "value") or v != silent[k]}
+def _most(values: list) -> Any:
+    """The most frequent value, of equals the first; None where there is none."""
+    return Counter(values).most_common(1)[0][0] if values else None
 
 
-def _text(data: dict) -> str:
-    """JSON with one row a line: small, and a change of one number is a change of one line."""
-    head = json.dumps(data["provenance"], indent=1, allow_nan=False)
-    lines = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in data["rows"])
-    return f'{{"provenance": {head},\n"rows": [\n{lines}\n]}}\n'
+def _short(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _text(header: dict, usual: dict, rows: list[dict]) -> str:
+    """JSON with one row a line: a change of one number is a change of one line."""
+    lines = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)
+    head = json.dumps(header, indent=1, allow_nan=False)
+    return f'{{"provenance": {head},\n"most_rows": {json.dumps(usual)},\n"rows": [\n{lines}\n]}}\n'
 
 
 def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict]:
@@ -105,10 +117,11 @@ def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict
     try:
         data = json.loads(path.read_text())
         names = {f.name for f in fields(Row)}
-        unknown = {k for r in data["rows"] for k in r} - names
+        usual = data.get("most_rows", {})
+        unknown = {k for r in (usual, *data["rows"]) for k in r} - names
         if unknown:
             raise ValueError(f"unknown row fields {sorted(unknown)}")
-        return [Row(**r) for r in data["rows"]], data["provenance"]
+        return [Row(**(usual | r)) for r in data["rows"]], data["provenance"]
     except (ValueError, KeyError, TypeError) as e:
         raise InputError(f"{path}: not a results file: {e}") from e
 

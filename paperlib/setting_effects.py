@@ -13,7 +13,7 @@ from pathlib import Path
 from paperlib import paths
 from paperlib.baselines.systems import NAMES, file_name
 from paperlib.errors import InputError
-from paperlib.paper import SYSTEM_LABELS
+from paperlib.paper import METRICS, SYSTEM_LABELS
 from paperlib.results import Row, read_results, select
 from paperlib.training.checkpoints import read_card
 
@@ -49,10 +49,15 @@ def _signed(row: Row, digits: int = 3) -> str:
     return f"{row.value:+.{digits}f}" + (f" {row.unit}" if row.unit else "") + interval
 
 
+def _measure(row: Row) -> str:
+    label = METRICS[row.metric].label if row.metric in METRICS else row.metric.replace("_", " ").replace("aed", "AED")
+    return f"{label} of the {row.region}" if row.region and row.region not in row.metric else label
+
+
 def window(saved: Saved) -> str:
     """AED of the mouth over all k, and our k against each."""
     rows = saved.rows("expression_window", metric="aed_mouth")
-    at = {r.row: r for r in rows if "_minus_" not in r.row}
+    at = {r.row: r for r in sorted(rows, key=lambda r: r.row) if "_minus_" not in r.row}
     said = Counter(r.protocol.rpartition("; ")[2] for r in rows if "_minus_" in r.row)
     if not at or not said:
         return ""
@@ -69,17 +74,28 @@ def paired(table: str, others: dict[str, str], **wanted) -> Callable[[Saved], st
         parts = []
         for row, words in others.items():
             found = saved.rows(table, row=f"full_minus_{row}", **wanted)
-            parts += [f"ours less {words}: {r.metric.replace('_', ' ')} {_signed(r)}" for r in found[:1]]
+            parts += [f"ours less {words}: {_measure(r)} {_signed(r)}" for r in found[:1]]
         return "; ".join(parts)
 
     return effect
 
 
+def factor(name: str) -> Callable[[Saved], str]:
+    """What one of `evaluation.renderer_factors`' choices adds to PSNR, the other choices averaged over."""
+
+    def effect(saved: Saved) -> str:
+        rows = saved.rows("controls_factors", row=f"effect_{name}", metric="psnr", region="crop")
+        return "; ".join(f"{r.protocol.removeprefix('paired; ').split(',')[0]}: {_measure(r)} {_signed(r)}" for r in rows[:1])
+
+    return effect
+
+
 def outline(saved: Saved) -> str:
-    """How well the lip opening is read off each polygon."""
+    """How well the lip opening is read off each polygon, and what the other one adds to PSNR."""
     words = {"posed": "from pose", "own": "through the target's own jaw"}
     rows = [r for r in saved.rows("mask_leak", metric="r") if r.data.startswith("embedded") and r.row in words]
-    return "lip opening read off the outline, r: " + ", ".join(f"{words[r.row]} {r.value:.2f}" for r in rows) if rows else ""
+    read = "lip opening read off the outline, r: " + ", ".join(f"{words[r.row]} {r.value:.2f}" for r in rows) if rows else ""
+    return "; ".join(part for part in (read, factor("mask")(saved)) if part)
 
 
 def sync_frames(saved: Saved) -> str:
@@ -123,6 +139,9 @@ EFFECTS: dict[str, Callable[[Saved], str]] = {  # name of an Unstated -> what wa
     "start of MSAF's scale in (22)": paired("table5", {"sigma_0": "fixed at 0", "sigma_1": "fixed at 1"}, **CROP),
     "lambda_corr of (31)": paired("table4", {"no_corr": "0"}, **CROP),
     "end of SFM-and-TMN-only training": paired("table4", {"no_staging": "no stages"}, **CROP),
+    "expressions behind I_3D in the tables": factor("beta"),
+    "clip that I_r comes from": factor("references"),
+    "fine-tuning on the clip that is dubbed": factor("adapt"),
     "learning rates of the five others": rates,
 }
 

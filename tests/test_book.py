@@ -141,6 +141,15 @@ def test_minutes_of_other_notebooks_are_kept(tmp_path):
     assert len(json.loads(path.read_text())) == 2
 
 
+def test_linked_pictures_go_along(tmp_path, monkeypatch):
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "figure8.jpg").write_bytes(b"faces")
+    (tmp_path / "shipped" / "plot.png").write_bytes(b"drawn anew by the notebook")
+    monkeypatch.setattr(paths, "FIGURES", tmp_path / "shipped")
+    book.copy_pictures(tmp_path / "build" / "figures")
+    assert [p.name for p in (tmp_path / "build" / "figures").iterdir()] == ["figure8.jpg"]
+
+
 # ---- with a kernel
 def test_reproduce_writes_notebooks_pages_and_index(toy, tmp_path, capsys):
     assert book.reproduce("classroom", parameters=["RATE=2"], folder=toy) == 0
@@ -153,7 +162,7 @@ def test_reproduce_writes_notebooks_pages_and_index(toy, tmp_path, capsys):
     assert "data:image/png;base64," in page and "Profile classroom" in page
     assert re.search(r'<div[^>]*class="[^"]*celltag_solution', page), "the script that folds solutions looks for this class"
     assert 'href="html/01_toy.html"' in (root / "index.html").read_text()
-    assert (root / "results").is_dir() and (root / "figures").is_dir()
+    assert (root / "results").is_dir() and (root / "figures" / "faces.jpg").is_file()  # ../figures/ of notebooks and pages
     out = capsys.readouterr().out
     assert "[ 1/1] 01_toy" in out and "minutes" in out
 

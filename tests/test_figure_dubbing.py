@@ -43,5 +43,7 @@ def test_figures_are_saved_with_their_card(tmp_path, capsys):
         card = json.loads((folder / f"{name}.json").read_text())
         assert 5000 < (folder / f"{name}.jpg").stat().st_size < 400_000
         assert "Wav2Lip" in card["alt"] and f"{name}_frames.npz" in card["inputs"]
-        small = figure_dubbing.thumbnail(folder / f"{name}.jpg", width=200)
-        assert small[:2] == b"\xff\xd8" and Image.open(io.BytesIO(small)).width == 200
+        small = Image.open(io.BytesIO(figure_dubbing.preview(tmp_path / f"{name}_frames.npz", rows=1, width=300)))
+        assert small.format == "JPEG" and small.width == 300 and small.height < 150
+    with pytest.raises(InputError, match="no such file"):
+        figure_dubbing.preview(tmp_path / "figure5_frames.npz")

@@ -51,6 +51,15 @@ def test_valid_and_small(name):
 
 
 @each
+def test_linked_pictures_exist_and_are_described(name):
+    text = "\n".join(c.source for c in source(name).cells if c.cell_type == "markdown")
+    for words, target in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", text):
+        folder, _, file = target.rpartition("/")
+        assert folder == "../figures" and file.endswith(".jpg"), f"{target}: only ../figures/NAME.jpg goes along with the book"
+        assert (paths.FIGURES / file).exists() and len(words) > 30, target
+
+
+@each
 def test_pair_is_in_sync(name):
     """Same cells, sources and tags in both forms: after an edit of the .py, `make refresh ONLY=NN`."""
     a, b = ([(c.cell_type, c.source, book.tags(c)) for c in nb.cells] for nb in (source(name), committed(name)))

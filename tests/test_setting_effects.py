@@ -30,7 +30,7 @@ def test_the_window_counts_verdicts(tmp_path):
     ]
     write_results("expression_window", rows, HEADER, tmp_path)
     said = effect("k, half width of N(t)", tmp_path)
-    assert said == "k2, k0, k1: AED of the mouth 0.100 to 0.120 sd; ours ties with 1, worse than 1 of 2"
+    assert said == "k0, k1, k2: AED of the mouth 0.100 to 0.120 sd; ours ties with 1, worse than 1 of 2"
 
 
 def test_paired_differences_of_the_renderers_tables(tmp_path):
@@ -38,7 +38,7 @@ def test_paired_differences_of_the_renderers_tables(tmp_path):
         return Row("table5", f"full_minus_{name}", "psnr", 0.2, unit="dB", **(PAIR | {"region": "crop", "beta": "predicted"} | other))
 
     write_results("table5", [row("sigma_0"), row("sigma_1", region="frame"), row("sigma_1", beta="fitted")], HEADER, tmp_path)
-    assert effect("start of MSAF's scale in (22)", tmp_path) == "ours less fixed at 0: psnr +0.200 dB [-0.300, -0.100]"
+    assert effect("start of MSAF's scale in (22)", tmp_path) == "ours less fixed at 0: PSNR of the crop +0.200 dB [-0.300, -0.100]"
     write_results("table5", [row("sigma_0")], HEADER | {"profile": "smoke"}, tmp_path)
     assert effect("start of MSAF's scale in (22)", tmp_path) == NOT_VARIED  # hardly trained networks say nothing
 
@@ -59,6 +59,15 @@ def test_regions_judges_and_outlines(tmp_path):
     ]
     write_results("mask_leak", rows, HEADER, tmp_path)
     assert effect("crop polygon", tmp_path).endswith("from pose 0.10, through the target's own jaw 0.90")
+    said = "paired; mask outline less pose, mean over the 8 settings of the other factors"
+    write_results(
+        "controls_factors",
+        [Row("controls_factors", "effect_mask", "psnr", 0.2, unit="dB", region="crop", protocol=said, **PAIR)],
+        HEADER,
+        tmp_path,
+    )
+    assert effect("crop polygon", tmp_path).endswith("0.90; mask outline less pose: PSNR of the crop +0.200 dB [-0.300, -0.100]")
+    assert effect("clip that I_r comes from", tmp_path) == NOT_VARIED
 
 
 def test_trials_of_the_five_others_come_from_their_cards(tmp_path):

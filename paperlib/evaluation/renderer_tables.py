@@ -239,10 +239,10 @@ def write_tables(study: Study, profile: config.Profile, folder: Path, start: flo
     data = f"embedded test speakers, {len(scores.clips)} clips, {cfg.size} x {cfg.size}, {steps} steps, batch {cfg.batch}"
     common = {"data": data, "motion": profile.corpus.motion, "track": "cross-dub"}
     drawn = curves(study)
-    pace = {v: round(float(np.mean([c["seconds_a_step"] for c in cells.values()])), 4) for v, cells in drawn.items()}
+    pace = {v: round(float(np.median([c["seconds_a_step"] for c in cells.values()])), 4) for v, cells in drawn.items()}
     header = provenance(
         command, profile.name, profile.seed, f"embedded, bank {study.bank.name}, cross-dubs {study.dubs.name}", time.perf_counter() - start,
-        seeds=scores.seeds, steps=steps, seconds_a_step=pace, training_minutes=round(sum(d.seconds for d in study.nets.done()) / 60, 1),
+        seeds=scores.seeds, steps=steps, seconds_a_step=pace,
         variants={name: VARIANTS[name].words for name in drawn},
     )  # fmt: skip
     out = []
