@@ -101,6 +101,7 @@ ROW_IDS: dict[str, tuple[str, ...]] = {
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
+    "figure7_intervention": ("truth_noisy", "small_error", "large_error", "frozen_mouth"),
     "figure8": FAILURE_ROWS,
     "recorded_speech": ("full", "swapped_speech"),  # evaluation.recorded_speech: no truth, so loudness
     "self_real": ("full", "frozen_mouth"),  # evaluation.self_reconstruction

@@ -47,9 +47,12 @@ def curves(shipped: Shipped, corpus: Corpus, clip) -> dict[str, dict[str, list]]
     return result
 
 
-def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
-    """Write figure7.json (correlations) and figure7_curves.json (per-frame values) for clips of both test sets."""
+def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> list[Path]:
+    """Write figure7.json (correlations) and figure7_curves.json (per-frame values) for clips of both test sets, and
+    figure7_intervention.json, the same two measures where the error is set."""
     from tqdm import tqdm
+
+    from paperlib.evaluation import figure7_intervention
 
     start = time.perf_counter()
     corpus, shipped = Corpus(config.load_profile("classroom").corpus), Shipped.load()
@@ -76,4 +79,4 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
         detector="dlib 68, enlarged frames",
     )  # fmt: skip
     atomic_write(folder / "figure7_curves.json", (json.dumps({"provenance": header, "curves": data}) + "\n").encode())
-    return write_results("figure7", rows, header, folder)
+    return [write_results("figure7", rows, header, folder), figure7_intervention.evaluate(profile, folder, clips)]
