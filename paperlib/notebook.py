@@ -235,15 +235,16 @@ def _picture(frame: Any) -> np.ndarray:
 
 
 def show_figure(name: str, width: int = 900, quality: int = 80) -> None:
-    """Show figures/<name>.png as a JPEG of at most `width` pixels, which keeps the notebook small; alt text from the card beside it."""
+    """Show figures/<name>.png or .jpg as a JPEG of at most `width` pixels, which keeps a notebook small; alt text from its card."""
     from IPython.display import Image, display
     from PIL import Image as pictures
 
     from paperlib import paths
 
     path = paths.FIGURES / f"{name}.png"
+    path = path if path.exists() else path.with_suffix(".jpg")
     if not (path.exists() and path.with_suffix(".json").exists()):
-        raise InputError(f"{path}: no such figure, or no card beside it; the repository has both")
+        raise InputError(f"{path.with_suffix('.png').name} or .jpg: no such figure in {paths.FIGURES}, or no card beside it")
     card = json.loads(path.with_suffix(".json").read_text())
     with pictures.open(path) as picture:
         small = picture.convert("RGB")
