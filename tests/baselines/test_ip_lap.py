@@ -5,56 +5,23 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from made_heads import FRAMES, SIZE, batch_of, drifting_head, rough
 
-from paperlib.baselines.interface import SPAN, Item, draw, dub, given
+from paperlib.baselines.interface import SPAN, draw, dub, given
 from paperlib.baselines.ip_lap import CONTENT, IPLAP, IPLAPConfig, merge, share, sketch
-from paperlib.face3d.coefficients import EXP, N_COEFF, TRANS, with_exp
-from paperlib.face3d.face_renderer import landmarks2d
+from paperlib.face3d.coefficients import EXP
 from paperlib.face3d.landmarks import INNER, JAW
-from paperlib.face3d.morphable_model import default_model
-from paperlib.media.cropping import mouth_mask
-
-SIZE, FRAMES = 48, 60
 
 
 @pytest.fixture(scope="module")
 def clip():
-    """A head of one texture that drifts; the inner lips are dark and open as loudly as the mel is bright."""
-    import cv2
-
-    rng, t = np.random.default_rng(0), torch.arange(FRAMES)
-    loud = torch.sin(t * 0.7) + torch.sin(t * 0.31)
-    coeffs = torch.zeros(FRAMES, N_COEFF)
-    coeffs[:, EXP.start : EXP.start + 2] = 1.5 * loud[:, None]
-    coeffs[:, TRANS.start] = 0.1 * torch.sin(t * 0.05)
-    lmk, neutral = (landmarks2d(default_model(), c, SIZE) for c in (coeffs, with_exp(coeffs, 0)))
-    wall = cv2.resize(rng.integers(60, 255, (9, 9, 3), dtype=np.uint8), (SIZE, SIZE))
-    shift = (neutral[:, 30, 0] - neutral[0, 30, 0]).tolist()
-    frames = [cv2.warpAffine(wall, np.float32([[1, 0, s], [0, 1, 0]]), (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE) for s in shift]
-    for frame, own in zip(frames, lmk.numpy(), strict=True):
-        cv2.fillPoly(frame, [np.round(own[list(INNER)] - 0.5).astype(np.int32)], (20, 0, 0))
-    masks = torch.from_numpy(mouth_mask(neutral.numpy(), SIZE)).float()
-    mel = (loud.view(-1, 1, 1) + torch.rand(FRAMES, 80, 16, generator=torch.Generator().manual_seed(0))).clamp(-4, 4)
-    return Item(torch.from_numpy(np.stack(frames)), masks, lmk, neutral, coeffs, torch.zeros(FRAMES, 13, 28), mel)
+    return drifting_head()
 
 
 @pytest.fixture
 def net():
     torch.manual_seed(0)
     return IPLAP(SIZE)
-
-
-def batch_of(clip, size=2):
-    return draw([clip], size, torch.Generator().manual_seed(1))
-
-
-def rough(net):
-    """The same network away from its quiet start, so that everything it reads shows."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for p in net.parameters():
-            p.add_(0.1 * torch.randn_like(p))
-    return net
 
 
 def test_paints_a_clip_inside_the_mask(net, clip):

@@ -5,56 +5,22 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from made_heads import FRAMES, SIZE, batch_of, drifting_head, rough
 
-from paperlib.baselines.interface import REFERENCES, SPAN, Item, draw, dub, given
+from paperlib.baselines.interface import REFERENCES, SPAN, draw, dub, given
 from paperlib.baselines.sadtalker import N_DRIVE, SadTalker, drive
-from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, TRANS, with_exp
-from paperlib.face3d.face_renderer import landmarks2d
-from paperlib.face3d.landmarks import INNER
-from paperlib.face3d.morphable_model import default_model
-from paperlib.media.cropping import mouth_mask
-
-SIZE, FRAMES = 48, 60
+from paperlib.face3d.coefficients import ANGLES, EXP, ID, N_COEFF, TRANS
 
 
 @pytest.fixture(scope="module")
 def clip():
-    """A head of one texture that drifts; the inner lips are dark and open as loudly as the mel is bright."""
-    import cv2
-
-    rng, t = np.random.default_rng(0), torch.arange(FRAMES)
-    loud = torch.sin(t * 0.7) + torch.sin(t * 0.31)
-    coeffs = torch.zeros(FRAMES, N_COEFF)
-    coeffs[:, EXP.start : EXP.start + 2] = 1.5 * loud[:, None]
-    coeffs[:, TRANS.start] = 0.1 * torch.sin(t * 0.05)
-    lmk, neutral = (landmarks2d(default_model(), c, SIZE) for c in (coeffs, with_exp(coeffs, 0)))
-    wall = cv2.resize(rng.integers(60, 255, (9, 9, 3), dtype=np.uint8), (SIZE, SIZE))
-    shift = (neutral[:, 30, 0] - neutral[0, 30, 0]).tolist()
-    frames = [cv2.warpAffine(wall, np.float32([[1, 0, s], [0, 1, 0]]), (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE) for s in shift]
-    for frame, own in zip(frames, lmk.numpy(), strict=True):
-        cv2.fillPoly(frame, [np.round(own[list(INNER)] - 0.5).astype(np.int32)], (20, 0, 0))
-    masks = torch.from_numpy(mouth_mask(neutral.numpy(), SIZE)).float()
-    mel = (loud.view(-1, 1, 1) + torch.rand(FRAMES, 80, 16, generator=torch.Generator().manual_seed(0))).clamp(-4, 4)
-    return Item(torch.from_numpy(np.stack(frames)), masks, lmk, neutral, coeffs, torch.zeros(FRAMES, 13, 28), mel)
+    return drifting_head()
 
 
 @pytest.fixture
 def net():
     torch.manual_seed(0)
     return SadTalker(SIZE)
-
-
-def batch_of(clip, size=2):
-    return draw([clip], size, torch.Generator().manual_seed(1))
-
-
-def rough(net):
-    """The same network away from its quiet start, so that everything it reads shows."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for p in net.parameters():
-            p.add_(0.05 * torch.randn_like(p))
-    return net
 
 
 def test_paints_a_clip_inside_the_mask(net, clip):
@@ -68,7 +34,7 @@ def test_paints_a_clip_inside_the_mask(net, clip):
 
 
 def test_reads_nothing_but_its_picture_pose_and_speech(net, clip):
-    rough(net)
+    rough(net, 0.05)
     task = given(clip, clip)
     task.ref_index = torch.tensor([[57, 58, 59] if t < 30 else [0, 1, 2] for t in range(FRAMES)])
     before = net.eval().paint(task, torch.Generator())
@@ -87,7 +53,7 @@ def test_reads_nothing_but_its_picture_pose_and_speech(net, clip):
 
 
 def test_no_motion_is_no_flow_whatever_was_learned(net, clip):
-    rough(net)
+    rough(net, 0.05)
     batch = batch_of(clip)
     own = drive(batch.ref_coeffs[:, 0])
     _, warped, flow = net.render(batch.ref[:, 0], own, own[:, None].repeat(1, SPAN, 1))
@@ -112,7 +78,7 @@ def test_the_flow_warps_the_picture_and_its_features(net, clip):
 
 
 def test_coefficients_drive_the_flow(net, clip):
-    rough(net)
+    rough(net, 0.05)
     batch = batch_of(clip)
     window = drive(batch.coeffs).requires_grad_()
     flow = net.render(batch.ref[:, 0], drive(batch.ref_coeffs[:, 0]), window)[2]
@@ -127,7 +93,7 @@ def test_expression_depends_on_speech_and_on_the_picture(net, clip):
     for gradient in torch.autograd.grad(exp[0].sum(), (mel, start)):
         assert gradient[0].abs().max() > 0 and gradient[1:].abs().max() == 0
     quiet = dataclasses.replace(clip, mel=clip.mel * 0 - 4)
-    rough(net).eval()
+    rough(net, 0.05).eval()
     assert not torch.equal(net.paint(given(clip, clip), torch.Generator()), net.paint(given(clip, quiet), torch.Generator()))
 
 
@@ -173,7 +139,7 @@ def test_loss_falls_on_one_clip(clip):
 def test_state_round_trip(net, clip):
     task = given(clip, clip)
     other = SadTalker(SIZE)
-    other.load_state_dict(rough(net).state_dict())
+    other.load_state_dict(rough(net, 0.05).state_dict())
     assert torch.equal(dub(other, task), dub(net, task))
 
 
