@@ -178,6 +178,13 @@ def test_a_retrained_row_is_judged_by_its_tables_own_test(tmp_path):
               protocol="paired; full is: tie (Holm p 0.08 over 20 comparisons); in the paper: better by 0.013")  # fmt: skip
     write_results("table3", [own], HEADER, tmp_path)
     assert entries(tmp_path)["semantic_helps"].verdict == ledger.NOT_TESTABLE
+    sync = Row("table3", "full_minus_no_semantic", "sync", 0.1, low=0.05, high=0.2, region="mouth", data="x", n=10,
+               protocol="paired; full is: better (Holm p 0.02 over 20 comparisons); in the paper: better by 0.39")  # fmt: skip
+    truth, full = (Row("table3", row, "sync", v, region="mouth", data="x", n=10) for row, v in (("truth", 0.6), ("full", 0.5)))
+    write_results("table3", [own, sync, truth, full], HEADER, tmp_path)
+    assert entries(tmp_path)["semantic_helps"].verdict == ledger.TREND
+    write_results("table3", [own, sync, replace(truth, value=0.45), full], HEADER, tmp_path)  # judged better than the truth
+    assert entries(tmp_path)["semantic_helps"].verdict == ledger.NOT_TESTABLE
 
 
 @pytest.mark.parametrize(("params", "verdict"), [(101.39, ledger.TREND), (90.0, ledger.FAILS)])
