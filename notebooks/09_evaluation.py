@@ -19,10 +19,10 @@ import importlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import Image, Markdown, display
+from IPython.display import Markdown, display
 
 from paperlib import dubbing_report as report
-from paperlib import figure_dubbing, paths
+from paperlib import paths
 from paperlib.config import load_profile
 from paperlib.corpus.banks import to_float
 from paperlib.corpus.dataset import Corpus
@@ -532,17 +532,13 @@ else:
 # A conclusion holds if all four draw it. Where two contradict each other there is **no verdict** on sync, and the table of verdicts above says so.
 #
 # ### Figures 4 and 5: look at them
-
-# %% tags=["nbval-ignore-output"]
-for number in (4, 5):
-    try:
-        display(Image(figure_dubbing.preview(where_from / f"figure{number}_frames.npz")))
-    except InputError:
-        print(f"figure {number}: not measured yet; make its frames with `{report.COMMAND}`")
-
-# %% [markdown]
+#
+# ![Figure 4, still heads: a row for each of four frames; source A, speech B, ours, the five reductions, the frozen mouth](../figures/figure4.jpg)
+#
+# ![Figure 5, strong head motion: a row for each of four frames; source A, speech B, ours, the five reductions, the frozen mouth](../figures/figure5.jpg)
+#
 # *Pictures: figure 4 (still heads) and figure 5 (strong head motion), a row for each frame, a column for each system; the source, the truth and ours on the left,
-# the frozen mouth on the right. The frames were chosen by the two clips alone: where their mouths differ most. All saved frames are in `figures/`.*
+# the frozen mouth on the right. The frames were chosen by the two clips alone: where their mouths differ most. `python -m paperlib.figure_dubbing` draws them.*
 #
 # ### Two clips, again and now
 # Saved numbers ask for trust. Here the first clip of each set is dubbed and scored again, by the functions that made the tables. "Now" and "saved"

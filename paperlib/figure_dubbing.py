@@ -6,7 +6,6 @@ python -m paperlib.figure_dubbing [NAME ...] [--results DIR] [--folder DIR]
 from __future__ import annotations
 
 import argparse
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,24 +41,6 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
     shown = {key: heading for key, heading in COLUMNS.items() if key in frames}
     captions = [str(name) for name in frames["names"]] if captions is None else captions
     return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
-
-
-def preview(path: Path, rows: int = 2, width: int = 720, quality: int = 75) -> bytes:
-    """The grid's first `rows` frames as a small JPEG, `width` pixels wide: a notebook has no room for two whole figures.
-
-    path: saved frames. InputError where they are not there.
-    """
-    import matplotlib.pyplot as plt
-    from PIL import Image
-
-    fig = systems_grid({key: kept[:rows] for key, kept in _frames(path).items()})
-    drawn, out = io.BytesIO(), io.BytesIO()
-    fig.savefig(drawn, dpi=120)
-    plt.close(fig)
-    with Image.open(drawn) as picture:
-        small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
-    small.save(out, "JPEG", quality=quality, optimize=True)
-    return out.getvalue()
 
 
 def _frames(path: Path, options: str = "") -> dict[str, np.ndarray]:
