@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from paperlib.baselines.interface import Item, draw
+from paperlib.baselines.interface import Item, draw, dub, given
 from paperlib.face3d.coefficients import EXP, N_COEFF, TRANS, with_exp
 from paperlib.face3d.face_renderer import landmarks2d
 from paperlib.face3d.landmarks import INNER
@@ -44,3 +44,15 @@ def rough(net, by=0.1):
         for p in net.parameters():
             p.add_(by * torch.randn_like(p))
     return net
+
+
+def check_paints_inside(kind, clip):
+    """A network of class `kind` dubs the clip in range, changes the hole and nothing else, and keeps to the size that all reductions have."""
+    torch.manual_seed(0)
+    task = given(clip, clip)
+    out = dub(kind(SIZE), task)
+    assert out.shape == task.frames.shape and 0 <= out.min() and out.max() <= 1
+    outside = (task.masks == 0).expand_as(out)
+    assert torch.equal(out[outside], task.frames[outside]) and not torch.equal(out, task.frames)
+    assert sum(p.numel() for p in kind().parameters()) <= 120_000
+    assert kind(64).size == 64

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from made_heads import FRAMES, SIZE, batch_of, drifting_head, rough
+from made_heads import FRAMES, SIZE, batch_of, check_paints_inside, drifting_head, rough
 
 from paperlib.baselines.interface import SPAN, draw, dub, given
 from paperlib.baselines.ip_lap import CONTENT, IPLAP, IPLAPConfig, merge, share, sketch
@@ -24,14 +24,8 @@ def net():
     return IPLAP(SIZE)
 
 
-def test_paints_a_clip_inside_the_mask(net, clip):
-    task = given(clip, clip)
-    out = dub(net, task)
-    assert out.shape == task.frames.shape and 0 <= out.min() and out.max() <= 1
-    outside = (task.masks == 0).expand_as(out)
-    assert torch.equal(out[outside], task.frames[outside]) and not torch.equal(out, task.frames)
-    assert sum(p.numel() for p in IPLAP().parameters()) <= 120_000
-    assert IPLAP(64).size == 64
+def test_paints_a_clip_inside_the_mask(clip):
+    check_paints_inside(IPLAP, clip)
 
 
 def test_reads_nothing_hidden(net, clip):
