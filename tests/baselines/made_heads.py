@@ -47,7 +47,7 @@ def rough(net, by=0.1):
 
 
 def check_paints_inside(kind, clip):
-    """A network of class `kind` dubs the clip in range, changes the hole and nothing else, and keeps to the size that all reductions have."""
+    """A network of class `kind` dubs the clip in range, changes the hole alone, and keeps to the size that all reductions have."""
     torch.manual_seed(0)
     task = given(clip, clip)
     out = dub(kind(SIZE), task)
