@@ -6,6 +6,7 @@ by pixel, because A and B differ in the speech alone.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,8 +196,15 @@ def summarise(scores: list[dict], data: str, track: str, motion: str) -> list[Ro
     return rows
 
 
+def _pair_scores(corpus: Corpus, shipped: Shipped, lpips_net, clip) -> list[dict]:
+    source, target = corpus.load(clip), corpus.load(pair_of(clip))
+    with torch.no_grad():
+        return score_pair(systems(shipped, corpus, source, target), target, source, lpips_net)
+
+
 def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) -> Path:
     """Write controls_renderer.json: cross-dubs of all counterfactual pairs (both directions) of the classroom test speakers."""
+    from joblib import Parallel, delayed
     from tqdm import tqdm
 
     from paperlib.weights import load_lpips
@@ -204,11 +212,11 @@ def evaluate(profile: config.Profile, folder: Path, clips: int | None = None) ->
     start = time.perf_counter()
     corpus, shipped, lpips_net = Corpus(config.load_profile("classroom").corpus), Shipped.load(), load_lpips()
     sources = corpus.clips("test")[:clips]
+    jobs = max(1, min(os.cpu_count() or 1, len(sources) // 4))  # a process costs ten seconds to start
+    work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_pair_scores)(corpus, shipped, lpips_net, clip) for clip in sources)
     scores: dict[str, list[dict]] = {}
-    for clip in tqdm(sources, desc="cross-dubs", unit="clip"):
-        source, target = corpus.load(clip), corpus.load(pair_of(clip))
-        rows = score_pair(systems(shipped, corpus, source, target), target, source, lpips_net)
-        scores.setdefault(clip.test_set, []).extend(rows)
+    for clip, found in zip(sources, tqdm(work, desc="cross-dubs", unit="clip", total=len(sources)), strict=True):
+        scores.setdefault(clip.test_set, []).extend(found)
     rows = []
     for name, group in scores.items():
         rows += summarise(group, f"embedded test speakers, {name}", "cross-dub", corpus.cfg.motion)
