@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paperlib.errors import InputError
-from paperlib.figure_renderer import picture_grid
+from paperlib.figure_renderer import picture_grid, saved_frames
 from paperlib.figures import command_line, save_figure, stamp
 from paperlib.paper import MINI_ROWS, SYSTEM_LABELS
 from paperlib.results import read_results
@@ -43,16 +43,9 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
     return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
 
 
-def _frames(path: Path, options: str = "") -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file; make it with `paperlib evaluate --method all{options}`")
-    with np.load(path) as kept:
-        return dict(kept)
-
-
 def _draw(name: str, file: str, table: str, options: str, said: str):
     def make(results: Path, folder: Path) -> Path:
-        frames = _frames(path := results / file, options)
+        path, frames = results / file, saved_frames(file, results, f"evaluate --method all{options}")
         rows, header = read_results(table, results)
         fig = systems_grid(frames)
         data = next(r.data for r in rows if r.kind == "measured" and r.track != "self").split(",")[0]
