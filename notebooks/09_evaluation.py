@@ -490,7 +490,8 @@ for table, rows in both_tables.items():
 # %% [markdown]
 # ### Better, tie, worse
 # Ours less each other row, clip by clip, with an interval over speakers. Sixty comparisons in two tables: some would come out "significant" by chance. So a
-# difference counts only if it also survives Holm's correction over the table's comparisons with the five. Everything else is a tie.
+# difference counts only if it also survives Holm's correction over the table's comparisons with the five. Everything else is a tie. A measure in
+# which ours beats the truth gets *no verdict*, by the rule just stated.
 
 # %%
 for table, rows in both_tables.items():

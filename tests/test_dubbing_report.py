@@ -45,6 +45,8 @@ def test_duels_are_read_from_their_words_and_disputed_sync_has_no_verdict():
     assert [(d.measure, d.said) for d in duels(rows)] == [("psnr_crop", BETTER), ("sync_mouth", WORSE)]
     assert [d.said for d in duels(rows, agreement=DISPUTED)] == [BETTER, NONE]
     assert [d.said for d in duels(rows, SELF)] == [WORSE]
+    ahead = value("ours_mini", "sync_mouth", 0.6, protocol=FLAG)
+    assert [d.said for d in duels([*rows, ahead])] == [BETTER, NONE], "ours beats the truth: that measure is at fault"
 
 
 def test_judges_are_asked_from_both_sides():

@@ -1,7 +1,8 @@
 """What the saved rows of tables 1 and 2 say of ours: verdicts read back as they were written, and what the judges of sync allow.
 
 A comparison by sync counts only where the judges do not contradict each other (PROTOCOL rule 8): where `judge_agreement` has "no verdict"
-for ours and another system, the sync measure has none either. Nothing is measured or tested again here.
+for ours and another system, the sync measure has none either. Nor has a measure in which ours beats the ground truth: the measure is at
+fault there. Nothing is measured or tested again here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_systems import MINIS, OURS
-from paperlib.evaluation.dubbing_tables import PAPER
+from paperlib.evaluation.dubbing_tables import FLAG, PAPER
 from paperlib.evaluation.dubbing_tasks import CROSS
 from paperlib.paper import PAIRED
 from paperlib.results import Row, select
@@ -52,14 +53,15 @@ def judges_on(agreement: Sequence[Row], a: str, b: str) -> tuple[str, dict[str, 
 
 def duels(rows: Iterable[Row], track: str = CROSS, measures: Sequence[str] = PAPER, agreement: Sequence[Row] = ()) -> list[Duel]:
     """Ours against every system and control in these measures, in the order of the saved rows; rows: of one table."""
-    out = []
+    out, rows = [], list(rows)
+    faulty = {measure_of(r) for r in rows if r.row == OURS and r.track == track and r.protocol.startswith(FLAG)}
     for r in rows:
         if r.kind != "measured" or r.track != track or not r.row.startswith(PAIRED) or measure_of(r) not in measures:
             continue
         if found := re.search(r"ours is: (better|tie|worse|no verdict) \(", r.protocol):
             other, said = r.row.removeprefix(PAIRED), found[1]
-            if measure_of(r) == JUDGED_BY_SYNC and judges_on(agreement, OURS, other)[0] == NONE:
-                said = NONE
+            unsure = measure_of(r) == JUDGED_BY_SYNC and judges_on(agreement, OURS, other)[0] == NONE
+            said = NONE if unsure or measure_of(r) in faulty else said
             out.append(Duel(other, measure_of(r), r, said))
     return out
 
