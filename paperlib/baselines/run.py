@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from paperlib import config, paths
 from paperlib.artifacts import atomic_write
 from paperlib.baselines import systems
-from paperlib.baselines.interface import SPAN, Item, item
+from paperlib.baselines.interface import SPAN, Baseline, Item, item
 from paperlib.baselines.training import train_baseline
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.preparing import How
@@ -108,23 +108,30 @@ def bank(cfg: config.CorpusConfig, split: str) -> list[Item]:
     return [own for own in (item(corpus.load(c)) for c in corpus.clips(split)) if len(own.frames) >= SPAN]
 
 
+def anew(said: Mapping, profile: config.Profile, expert: object) -> Baseline:
+    """The cell's system with fresh weights."""
+    return systems.make(said["system"], profile.size, expert=expert)
+
+
 @dataclass(frozen=True)
 class Train:
     """Trains the system of a cell and stores it in the cell's folder.
 
-    key: the corpus's. progress: "bar", or, where several go on at once, "lines"; "" for silence.
+    key: the corpus's. progress: "bar", or, where several go on at once, "lines"; "" for silence. begin: (the cell's options, profile,
+    sync expert) -> the network that is trained.
     """
 
     profile: config.Profile
     key: str
     progress: str = ""
+    begin: Callable[[Mapping, config.Profile, object], Baseline] = anew
 
     def __call__(self, cell: Cell, folder: Path) -> dict:
         """{"val": lowest validation error, "file": name of the checkpoint in `folder`}."""
         profile, said = self.profile, cell.options
         name, steps, batch, lr = (said[k] for k in ("system", "steps", "batch", "lr"))
         expert, expert_card = checkpoints.load(profile.baseline.expert, expert_folder(profile))
-        net = systems.make(name, profile.size, expert=expert)
+        net = self.begin(said, profile, expert)
         every = max(1, steps // said["looks"])
 
         def say(done: int) -> None:
