@@ -17,6 +17,7 @@ from paperlib.errors import InputError
 
 KINDS = ("published", "measured", "not_reproducible")
 OWN = ("row", "metric", "value", "low", "high")  # fields that every row of a file says for itself
+LOOSE = ("n", "failed", "protocol")  # fields in which rows of one group may differ
 DIGITS = 7  # significant ones that are written
 
 
@@ -80,33 +81,49 @@ def provenance(command: str, profile: str, seed: int, corpus: str, seconds: floa
 def write_results(name: str, rows: list[Row], header: dict, folder: Path) -> Path:
     """Write `folder/<name>.json` atomically and return its path. Values keep DIGITS significant digits, far more than any interval needs.
 
-    The file is small and reads line by line: what most rows say stands once, under `most_rows`; a row says what is different.
+    The file is small and reads line by line: what many rows have in common stands once, in `groups`; a row names its group by `as` and
+    says what is its own.
     """
     missing = {"command", "commit", "profile", "seed", "corpus", "device", "seconds"} - set(header)
     if missing:
         raise ValueError(f"results {name}: provenance lacks {sorted(missing)}")
     path, told = folder / f"{name}.json", [asdict(row) for row in rows]
-    usual = {f.name: v for f in fields(Row) if f.name not in OWN and (v := _most([r[f.name] for r in told])) != f.default}
-    silent = {f.name: usual.get(f.name, f.default) for f in fields(Row)}
-    lines = [{k: _short(v) for k, v in r.items() if k in ("row", "metric", "value") or v != silent[k]} for r in told]
-    atomic_write(path, _text(header, usual, lines).encode())
+    groups, lines = _grouped(told)
+    atomic_write(path, _text(header, groups, lines).encode())
     return path
 
 
+def _grouped(told: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Groups of rows that agree in all but OWN and LOOSE, each with its usual LOOSE; and the rows less what their group says."""
+    default = {f.name: f.default for f in fields(Row)}
+    strict = [k for k in default if k not in OWN + LOOSE]
+    members: dict[tuple, list[dict]] = {}
+    for r in told:
+        members.setdefault(tuple(r[k] for k in strict), []).append(r)
+    full = [dict(zip(strict, key, strict=True)) | {k: _most([r[k] for r in own]) for k in LOOSE} for key, own in members.items()]
+    place = {key: i for i, key in enumerate(members)}
+    lines = []
+    for r in told:
+        at = place[tuple(r[k] for k in strict)]
+        kept = {k: _short(r[k]) for k in OWN if k in ("row", "metric", "value") or r[k] != default[k]}
+        lines.append({"as": at, **kept, **{k: r[k] for k in LOOSE if r[k] != full[at][k]}})
+    return [{k: v for k, v in g.items() if v != default[k]} for g in full], lines
+
+
 def _most(values: list) -> Any:
-    """The most frequent value, of equals the first; None where there is none."""
-    return Counter(values).most_common(1)[0][0] if values else None
+    """The most frequent value, of equals the first."""
+    return Counter(values).most_common(1)[0][0]
 
 
 def _short(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def _text(header: dict, usual: dict, rows: list[dict]) -> str:
-    """JSON with one row a line: a change of one number is a change of one line."""
-    lines = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)
+def _text(header: dict, groups: list[dict], rows: list[dict]) -> str:
+    """JSON with one group and one row a line: a change of one number is a change of one line."""
+    lines, shared = (",\n".join(json.dumps(r, separators=(",", ":"), allow_nan=False) for r in part) for part in (rows, groups))
     head = json.dumps(header, indent=1, allow_nan=False)
-    return f'{{"provenance": {head},\n"most_rows": {json.dumps(usual)},\n"rows": [\n{lines}\n]}}\n'
+    return f'{{"provenance": {head},\n"groups": [\n{shared}\n],\n"rows": [\n{lines}\n]}}\n'
 
 
 def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict]:
@@ -117,12 +134,12 @@ def read_results(name: str, folder: Path | None = None) -> tuple[list[Row], dict
     try:
         data = json.loads(path.read_text())
         names = {f.name for f in fields(Row)}
-        usual = data.get("most_rows", {})
-        unknown = {k for r in (usual, *data["rows"]) for k in r} - names
-        if unknown:
+        groups = data.get("groups", [data.get("most_rows", {})])  # older files have one group, or none
+        rows = [groups[r.pop("as", 0)] | r for r in data["rows"]]
+        if unknown := {k for r in rows for k in r} - names:
             raise ValueError(f"unknown row fields {sorted(unknown)}")
-        return [Row(**(usual | r)) for r in data["rows"]], data["provenance"]
-    except (ValueError, KeyError, TypeError) as e:
+        return [Row(**r) for r in rows], data["provenance"]
+    except (ValueError, KeyError, TypeError, IndexError) as e:
         raise InputError(f"{path}: not a results file: {e}") from e
 
 

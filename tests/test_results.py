@@ -23,23 +23,28 @@ def test_round_trip(tmp_path):
     assert results.select(back, kind="measured") == rows[1:]
 
 
-def test_what_most_rows_say_is_written_once_and_read_back(tmp_path):
+def test_what_rows_have_in_common_is_written_once_and_read_back(tmp_path):
     rows = [results.Row("t", f"r{i}", "aed", 0.1 * i, data="embedded", motion="rule", beta="predicted", n=10, seeds=3) for i in range(5)]
+    rows.append(results.Row("t", "few", "aed", 0.5, data="embedded", motion="rule", beta="predicted", n=None, seeds=3, protocol="why"))
     rows += [results.Row("t", "other", "aed", 1 / 3, "mm", data="GRID")]  # says nothing of motion, beta, n
     path = results.write_results("t", rows, header(), tmp_path)
     back, _ = results.read_results("t", tmp_path)
     assert back[:5] == [results.Row(**{**vars(r), "value": float(f"{r.value:.7g}")}) for r in rows[:5]]
-    assert (back[5].motion, back[5].beta, back[5].n, back[5].seeds, back[5].data) == ("", "", None, 1, "GRID")
-    assert back[5].value == 0.3333333
-    assert path.read_text().count("embedded") == 2 and path.read_text().count("predicted") == 1  # corpus of the header, data of five rows
+    assert back[5] == rows[5]
+    assert (back[6].motion, back[6].beta, back[6].n, back[6].seeds, back[6].data) == ("", "", None, 1, "GRID")
+    assert back[6].value == 0.3333333
+    assert path.read_text().count("embedded") == 2 and path.read_text().count("predicted") == 1  # corpus of the header, data of six rows
 
 
-def test_empty_results_and_files_of_the_older_form_are_read(tmp_path):
+def test_empty_results_and_files_of_older_forms_are_read(tmp_path):
     results.write_results("empty", [], header(), tmp_path)
     assert results.read_results("empty", tmp_path)[0] == []
-    old = {"provenance": header(), "rows": [{"table": "t", "row": "r", "metric": "m", "value": 1.0, "data": "d"}]}
-    (tmp_path / "old.json").write_text(json.dumps(old))
-    assert results.read_results("old", tmp_path)[0] == [results.Row("t", "r", "m", 1.0, data="d")]
+    row = results.Row("t", "r", "m", 1.0, data="d")
+    oldest = {"provenance": header(), "rows": [{"table": "t", "row": "r", "metric": "m", "value": 1.0, "data": "d"}]}
+    older = {"provenance": header(), "most_rows": {"table": "t", "data": "d"}, "rows": [{"row": "r", "metric": "m", "value": 1.0}]}
+    for k, told in enumerate((oldest, older)):
+        (tmp_path / f"old{k}.json").write_text(json.dumps(told))
+        assert results.read_results(f"old{k}", tmp_path)[0] == [row]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch import Tensor
 from paperlib.config import TablesConfig
 from paperlib.corpus.pairs import relative_opening
 from paperlib.evaluation.dubbing_instruments import Instruments, every, spaced
-from paperlib.evaluation.dubbing_tasks import FACE, LOWER, Known, Task
+from paperlib.evaluation.dubbing_tasks import FACE, LOWER, SELF, Known, Task
 from paperlib.evaluation.expression_measures import yardstick
 from paperlib.evaluation.renderer import box_mask
 from paperlib.evaluation.renderer_scores import MOUTH_SIZE, lpips_net, to_uint8
@@ -175,16 +175,22 @@ def by_expression(exp: np.ndarray, task: Task, at: np.ndarray) -> dict[str, floa
 
 
 def by_identity(seen: np.ndarray, task: Task, at: np.ndarray) -> dict[str, float]:
-    """Cosines with the truth's descriptors, or with the source's where there is no truth; seen: uint8 frames `at` (I, H, W, 3)."""
-    near, keep = task.source.lmk_neutral[at], (task.source.masks[at, 0] > 0.5).numpy()
-    wanted = (task.truth or task.source).faces
-    own = identity.descriptors(seen, near), identity.descriptors(seen, near, keep)
-    return {"csim_frame": _mean(identity.csim(own[FACE], wanted[FACE])), "csim_crop": _mean(identity.csim(own[LOWER], wanted[LOWER]))}
+    """Cosines with the truth's descriptors, or with the source's where there is no truth; seen: uint8 frames `at` (I, H, W, 3).
+
+    The lower face alone is asked about in dubs of other words only: with a clip's own words it is the same face all along.
+    """
+    near, wanted = task.source.lmk_neutral[at], (task.truth or task.source).faces
+    out = {"csim_frame": _mean(identity.csim(identity.descriptors(seen, near), wanted[FACE]))}
+    if task.kind != SELF:
+        keep = (task.source.masks[at, 0] > 0.5).numpy()
+        out["csim_crop"] = _mean(identity.csim(identity.descriptors(seen, near, keep), wanted[LOWER]))
+    return out
 
 
 @torch.no_grad()
 def measure(pred: Tensor, task: Task, tools: Instruments, cfg: TablesConfig) -> dict[str, float]:
-    """Every measure of a dub pred (T, 3, H, W) in [0, 1] that the task allows; nan where it has no value."""
+    """Every measure of a dub pred (T, 3, H, W) in [0, 1] that the task allows; nan where it has no value. The expert, no score, is asked
+    about dubs of other words only."""
     n, near = len(task.source), task.source.lmk_neutral
     pictures, lips, faces = every(n, cfg.image_every), every(n, cfg.lips_every), spaced(n, cfg.identity_frames)
     pred = pred.clamp(0, 1)
@@ -196,7 +202,9 @@ def measure(pred: Tensor, task: Task, tools: Instruments, cfg: TablesConfig) -> 
     out |= {"sync_mouth": judged.confidence, "sync_lag": judged.lag}
     if tools.official is not None:
         out["official_mouth"] = tools.official_says(shown, near, task.speech.wave)
-    return out | {"expert_mouth": tools.expert_says(shown, near, task.speech.mel).confidence}
+    if task.kind != SELF:
+        out["expert_mouth"] = tools.expert_says(shown, near, task.speech.mel).confidence
+    return out
 
 
 def _float(frames: np.ndarray) -> Tensor:

@@ -39,7 +39,10 @@ LEAST = 5  # clips of one person that an interval needs
 SHORTEST = FPS  # frames; shorter clips hold neither a reference a second away nor the judge's lags
 ABSENT = {SENTENCE: ("opening_r", "sync_mouth"), SELF: PAPER}  # measures of the rows of a system that is not there
 LISTED = (OURS, *MINIS, "frozen_mouth", "source_unchanged")
-LISTED_MEASURES = ("opening_r", "opening_r_source", "lag", "loudness_r", "sync_mouth", "lmd_mouth", "psnr_crop", "skill_crop")
+LISTED_MEASURES = {
+    SENTENCE: ("opening_r", "opening_r_source", "lag", "shape_mouth", "sync_mouth"),
+    SELF: ("lmd_mouth", "psnr_crop", "skill_crop"),
+}
 
 
 def chosen_clips(corpus: PreparedCorpus, most: int = MOST) -> dict[str, list[PreparedId]]:
@@ -117,7 +120,7 @@ def listed_rows(table: str, scores: Sequence[dict], rows: Iterable[Entry], commo
     """Every clip of people with few clips by itself: LISTED rows, LISTED_MEASURES."""
     by_row, out = {e.row: e for e in rows}, []
     for s in scores:
-        for key in LISTED_MEASURES if s["row"] in LISTED else ():
+        for key in LISTED_MEASURES[s["kind"]] if s["row"] in LISTED else ():
             if s.get(key) is not None:
                 where = place(key, by_row[s["row"]], common) | {"data": f"{corpus}, {s['clip']}", "n": 1}
                 out.append(Row(table, s["row"], MEASURES[key].metric, s[key], protocol="one clip, no interval", **where))
