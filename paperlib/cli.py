@@ -16,7 +16,7 @@ TRAINABLE = ("sync", "teacher", "expression", "flow", "renderer", "regressor", "
 STUDIES = ("baselines", "study-expression", "study-renderer")  # many trainings: tables 1 and 2; table 3; tables 4 to 6
 SCORED = (
     "all", "fitting", "sync", "expression", "renderer", "motion", "leakage", "factors", "figure7", "ablation", "complexity", "ledger",
-    "study-renderer", "realism",
+    "study-renderer", "realism", "validity",
 )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from paperlib.errors import InputError
 
 ALL = ("workers", "backend", "scheduler", "out")
 OWN = {
-    "baselines": ("steps", "only", "tune"),
+    "baselines": ("steps", "only", "tune", "validity"),
     "study-expression": (),
     "study-renderer": ("steps", "seeds", "only", "clips"),  # the smaller studies that one may want of tables 4 to 6
 }
-OPTIONS = (*ALL, "steps", "seeds", "only", "clips", "tune")
+OPTIONS = (*ALL, "steps", "seeds", "only", "clips", "tune", "validity")
 
 
 def add_study_options(sub: argparse.ArgumentParser) -> None:
@@ -32,6 +32,9 @@ def add_study_options(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--only", action="append", metavar="NAME", help="baselines, study-renderer: this one alone; repeat for more")
     group.add_argument("--clips", type=int, help="study-renderer: at most so many clips of each split (default: all)")
     group.add_argument("--tune", action="store_const", const=True, help="baselines: choose every learning rate by the same few trials")
+    group.add_argument(
+        "--validity", action="store_const", const=True, help="baselines: each without its idea, and each trained twice as long"
+    )
 
 
 def check_study_options(args: argparse.Namespace, studies: Sequence[str]) -> None:
@@ -50,7 +53,13 @@ def train_study(args: argparse.Namespace, profile) -> int:
     from paperlib.corpus.preparing import How
 
     how = How(args.workers, args.backend or "loky", args.scheduler).check()
-    if args.name == "baselines":
+    if args.name == "baselines" and args.validity:
+        from paperlib.baselines import validity
+
+        if args.tune or args.steps or args.out:
+            raise InputError("--validity: steps and rates are those of the minis' cards; leave out --tune, --steps and --out")
+        written = validity.train(profile, how, tuple(args.only or ()))
+    elif args.name == "baselines":
         from paperlib.baselines.run import train
 
         written = train(profile, how, args.out, args.only or (), args.steps, bool(args.tune))

@@ -95,7 +95,9 @@ RANKERS = ("judge", "expert", "lag", "opening")  # evaluation.dubbing_agreement:
 TAU_ROWS = tuple(f"tau_{a}_{b}" for a, b in permutations(RANKERS, 2))
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
+VALIDITY_FORMS = ("without", "longer", "less_without", "longer_less")  # evaluation.baseline_validity
 ROW_IDS: dict[str, tuple[str, ...]] = {
+    "baseline_validity": tuple(f"{row}_{form}" for row in MINI_ROWS for form in VALIDITY_FORMS),
     "table1": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
     "table2": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},

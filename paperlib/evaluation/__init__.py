@@ -8,7 +8,7 @@ from paperlib import config, paths
 from paperlib.errors import InputError
 
 SUBJECTS = ("fitting", "sync", "expression", "renderer", "motion", "leakage", "factors", "figure7", "ablation", "complexity", "ledger")
-STUDIES = ("study-renderer",)  # of networks trained for it by `paperlib train`; "all" leaves them out
+STUDIES = ("study-renderer", "validity")  # of networks trained for it by `paperlib train`; "all" leaves them out
 CORPUS_SUBJECTS = ("realism",)  # of the corpus and not of a network; needs GRID, so "all" leaves it out
 
 
@@ -49,6 +49,10 @@ def evaluate(
         if grid is None:
             raise InputError("evaluate realism compares with recorded people: give a folder of GRID's clips (*.mpg, *.align) with --grid")
         return [realism_report.evaluate(grid, folder, clips)]
+    if what == "validity":
+        from paperlib.evaluation import baseline_validity
+
+        return [baseline_validity.evaluate(profile, folder, clips=clips)]
     if what == "study-renderer":
         return renderer_tables.evaluate(profile, folder, clips)
     written = [makers[name](profile, folder, clips) for name in (makers if what == "all" else [what])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from paperlib.corpus.synthetic import ClipId, pair_of
 from paperlib.errors import InputError
 from paperlib.evaluation.dubbing_instruments import instruments, labels
 from paperlib.evaluation.dubbing_measures import MEASURES, measure
-from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS, Entry, entries, open_system, taken
+from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS, Entry, Paint, entries, open_system, taken
 from paperlib.evaluation.dubbing_tasks import CROSS, SELF, Plan, Store, Task
 from paperlib.evaluation.renderer_scores import to_uint8
 from paperlib.evaluation.shelf import Shelf
@@ -76,17 +76,19 @@ def shown_frames(task: Task) -> list[int]:
 
 @dataclass(frozen=True)
 class Score:
-    """`work` of the sweep: one system on all tasks of its kinds. shown: names of tasks of which frames are kept."""
+    """`work` of the sweep: one system on all tasks of its kinds. shown: names of tasks of which frames are kept; open: (row, shelf) ->
+    the system, where it is none of `open_system`'s."""
 
     store: Store
     plans: tuple[Plan, ...]
     shelf: Shelf
     cfg: TablesConfig
     shown: tuple[str, ...] = ()
+    open: Callable[[str, Shelf], Paint] | None = None
 
     def __call__(self, cell: Cell, folder: Path) -> dict:
         """{"scores": [{row, kind, set, clip, speaker and every measure}]}; frames.npz in the folder where a shown task is."""
-        paint, tools, kept, scores = open_system(cell.name, self.shelf), instruments(self.shelf), {}, []
+        paint, tools, kept, scores = (self.open or open_system)(cell.name, self.shelf), instruments(self.shelf), {}, []
         for plan in self.plans:
             if plan.kind not in cell.options["kinds"]:
                 continue
