@@ -95,11 +95,12 @@ RANKERS = ("judge", "expert", "lag", "opening")  # evaluation.dubbing_agreement:
 TAU_ROWS = tuple(f"tau_{a}_{b}" for a, b in permutations(RANKERS, 2))
 SYSTEM_ROWS = tuple(TABLES["table1"].rows)
 MINI_ROWS = tuple(f"{name}_mini" for name in SYSTEM_ROWS)  # measured with our small reimplementations
+OFFICIAL_ROWS = ("wav2lip_official",)  # measured with the authors' own weights, where the user has them
 VALIDITY_FORMS = ("without", "longer", "less_without", "longer_less")  # evaluation.baseline_validity
 ROW_IDS: dict[str, tuple[str, ...]] = {
     "baseline_validity": tuple(f"{row}_{form}" for row in MINI_ROWS for form in VALIDITY_FORMS),
-    "table1": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
-    "table2": (*SYSTEM_ROWS, *MINI_ROWS, *CONTROL_ROWS),
+    "table1": (*SYSTEM_ROWS, *MINI_ROWS, *OFFICIAL_ROWS, *CONTROL_ROWS),
+    "table2": (*SYSTEM_ROWS, *MINI_ROWS, *OFFICIAL_ROWS, *CONTROL_ROWS),
     **{name: (*TABLES[name].rows, *CONTROL_ROWS) for name in ("table3", "table4", "table5", "table6")},
     "table7": tuple(TABLES["table7"].rows),
     "figure7": ("ours", "full", *CONTROL_ROWS),
@@ -123,7 +124,8 @@ def row_id(table: str, row: str) -> str:
     """
     name = row.removeprefix(PAIRED)
     if table.startswith("controls_"):
-        allowed: tuple[str, ...] = ("full", *CONTROL_ROWS, *REMOVED_ROWS, *SYNC_ROWS, *MINI_ROWS, *MOTION_ROWS, *LEAKAGE_ROWS, *FACTOR_ROWS)
+        systems = (*MINI_ROWS, *OFFICIAL_ROWS, *CONTROL_ROWS)
+        allowed: tuple[str, ...] = ("full", *systems, *REMOVED_ROWS, *SYNC_ROWS, *MOTION_ROWS, *LEAKAGE_ROWS, *FACTOR_ROWS)
     elif table == "orderings":
         allowed = ORDERING_ROWS
     elif table.startswith("expression_"):
@@ -134,7 +136,7 @@ def row_id(table: str, row: str) -> str:
     elif table == "fitting":
         allowed = FITTING_ROWS
     elif table == "judge_agreement":
-        systems, pair = (*MINI_ROWS, *CONTROL_ROWS), row.split(">")
+        systems, pair = (*MINI_ROWS, *OFFICIAL_ROWS, *CONTROL_ROWS), row.split(">")
         known = row in TAU_ROWS or (len(pair) == 2 and set(pair) <= set(systems))
         allowed = (name,) if known else (*TAU_ROWS, f"A>B of {', '.join(systems)}")
     elif table == "ledger":

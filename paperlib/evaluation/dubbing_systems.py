@@ -1,4 +1,5 @@
-"""Every system of tables 1 and 2 behind one call, Task -> frames (T, 3, H, W) in [0, 1]: ours, five minis, and the sanity rows.
+"""Every system of tables 1 and 2 behind one call, Task -> frames (T, 3, H, W) in [0, 1]: ours, five minis, the sanity rows, and the
+official Wav2Lip for those who have its weights.
 
 A system without a checkpoint is a row that says so; no network with random weights ever stands in for it.
 """
@@ -14,14 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paperlib.artifacts import code_hash
+from paperlib.artifacts import code_hash, file_hash
 from paperlib.baselines.interface import Baseline, dub
+from paperlib.baselines.references import steady_references
 from paperlib.errors import InputError
 from paperlib.evaluation.dubbing_controls import CONTROLS, IN_SELF, NEED_TRUTH
 from paperlib.evaluation.dubbing_tasks import CROSS, SELF, SENTENCE, Task
 from paperlib.evaluation.expression_inputs import length_index, shift_index
 from paperlib.evaluation.renderer import Shipped
 from paperlib.evaluation.shelf import Shelf
+from paperlib.models import wav2lip_official
+from paperlib.weights import available
+from paperlib.weights import path as weight_path
 
 OURS = "ours_mini"
 OUR_NETS = ("expression", "teacher", "renderer")
@@ -29,6 +34,7 @@ CONTESTS = {  # the paper's five, as reduced here -> what they may see
     "wav2lip": "dubbing", "ip_lap": "dubbing", "diff2lip": "dubbing", "makeittalk": "animation", "sadtalker": "animation",
 }  # fmt: skip
 MINIS = tuple(f"{name}_mini" for name in CONTESTS)
+OFFICIAL = "wav2lip_official"
 BATCH = 8  # frames painted at once: larger batches leave a core's cache and take twice as long a frame
 SHIFT = 5  # frames that the speech comes too early (m) or too late (p)
 
@@ -86,6 +92,15 @@ def our_dub(nets: Shipped, task: Task, mfcc: np.ndarray, mel: np.ndarray) -> Ten
     return paint(nets.renderer, i3d, refs, frames, source.masks[:, 0] > 0.5, BATCH)["full"]
 
 
+def official_dub(net: wav2lip_official.OfficialWav2Lip, task: Task) -> Tensor:
+    """The official network under the tables' rules: its face crop laid into the frame, of which Omega_c is used."""
+    source = task.source
+    refs = steady_references(task.given.ref_index).numpy()
+    made = wav2lip_official.dub(net, source.frames, source.lmk_neutral, task.speech.wave, refs)
+    painted = torch.from_numpy(made).movedim(-1, 1).float() / 255
+    return task.given.frames * (1 - task.given.masks) + painted * task.given.masks
+
+
 def taken(entry: Entry, kinds: set[str]) -> list[str]:
     """Of the kinds of task there are, those that a row takes part in. Twins share all but the mouth, so rows of the truth would be the
     same pictures in cross-dubs and in self-reconstruction: they are made in the first alone."""
@@ -94,13 +109,15 @@ def taken(entry: Entry, kinds: set[str]) -> list[str]:
 
 
 def entries(shelf: Shelf) -> list[Entry]:
-    """Every row, systems first, in the order of the tables."""
+    """Every row, systems first, in the order of the tables; the official Wav2Lip only where its weights are."""
     kinds, gone = (CROSS, SELF, SENTENCE), shelf.missing(*OUR_NETS)
     ours = "" if gone else ", ".join(shelf.label(k) for k in OUR_NETS)
     out = [Entry(OURS, "dubbing", "predicted", kinds, ours, gone)]
     for name, contest in CONTESTS.items():
         gone = shelf.missing(kind := f"{name}_mini")
         out.append(Entry(kind, contest, "predicted", kinds, "" if gone else f"{shelf.label(kind)} {_code(name)}", gone))
+    if available("wav2lip"):
+        out.append(Entry(OFFICIAL, "dubbing", "predicted", kinds, f"wav2lip.pth {file_hash(weight_path('wav2lip'))[:8]}"))
     out += [Entry(row, "", "predicted", (CROSS, SENTENCE), ours, out[0].missing) for row in SPEECH]
     for row in CONTROLS:
         own = kinds if row in IN_SELF else (CROSS, SELF) if row in NEED_TRUTH else (CROSS, SENTENCE)
@@ -121,6 +138,9 @@ def open_system(row: str, shelf: Shelf) -> Paint:
     if row == OURS or row in SPEECH:
         nets = _ours(shelf)
         return lambda task: our_dub(nets, task, *heard_windows(task, row))
+    if row == OFFICIAL:
+        net = wav2lip_official.load()
+        return lambda task: official_dub(net, task)
     if row not in MINIS:
         raise InputError(f"unknown system {row!r}; choose from: {', '.join(e.row for e in entries(shelf))}")
     net, name = shelf.load(row), row.removesuffix("_mini")
