@@ -21,7 +21,7 @@ from paperlib.config import FPS
 from paperlib.corpus.prepared import PreparedCorpus, PreparedId
 from paperlib.corpus.preparing import How
 from paperlib.errors import InputError
-from paperlib.evaluation import dubbing_run
+from paperlib.evaluation import dubbing_agreement, dubbing_run
 from paperlib.evaluation.dubbing_instruments import labels
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_scores import Group, group_of
@@ -38,6 +38,7 @@ MOST = 12  # clips of one person, the first by a hash of their names
 LEAST = 5  # clips of one person that an interval needs
 SHORTEST = FPS  # frames; shorter clips hold neither a reference a second away nor the judge's lags
 ABSENT = {SENTENCE: ("opening_r", "sync_mouth"), SELF: PAPER}  # measures of the rows of a system that is not there
+SHOWN_SELF = (*PAPER, "skill_mouth", "opening_r")  # of a clip with its own words
 LISTED = (OURS, *MINIS, "frozen_mouth", "source_unchanged")
 LISTED_MEASURES = {
     SENTENCE: ("opening_r", "opening_r_source", "lag", "shape_mouth", "sync_mouth"),
@@ -96,17 +97,18 @@ def open_recorded(
 
 
 def interval_rows(table: str, group: Group, rows: Iterable[Entry], common: Mapping) -> list[Row]:
-    """Means over one person's clips with intervals over them, and ours less each of COMPARED."""
+    """Means over one person's clips with intervals over them, and ours less each of COMPARED. With its own words: in SHOWN_SELF alone."""
     out, by_row = [], {e.row: e for e in rows}
     clips = np.array(group.clips)
+    kept = SHOWN_SELF if common["track"] == SELF else tuple(MEASURES)
     for row in group.rows:
-        for key in group.measures(row):
+        for key in (k for k in group.measures(row) if k in kept):
             ci = cluster_bootstrap(group.values(row, key), clips)
             if np.isfinite(ci.value):
                 where = place(key, by_row[row], common) | interval_fields(ci)
                 out.append(Row(table, row, MEASURES[key].metric, ci.value, protocol="one person: clips resampled, n counts them", **where))
     for other in (c for c in (*COMPARED, "source_unchanged") if c in group.rows and OURS in group.rows):
-        for key in group.measures(other):
+        for key in (k for k in group.measures(other) if k in kept):
             ci, m = paired_difference(group.values(OURS, key), group.values(other, key), clips), MEASURES[key]
             if np.isfinite(ci.value):
                 said = verdict(ci, m.better) if m.better else "no verdict"
@@ -114,6 +116,13 @@ def interval_rows(table: str, group: Group, rows: Iterable[Entry], common: Mappi
                 words = f"paired; ours is: {said}; clips of one person resampled, so of this person alone"
                 out.append(Row(table, PAIRED + other, m.metric, ci.value, protocol=words, **where))
     return out
+
+
+def agreement_rows(group: Group, common: Mapping) -> list[Row]:
+    """Whether the judges of sync agree on one person's clips: their taus, and ours against every other row."""
+    alone = dataclasses.replace(group, speakers=np.array(group.clips))  # clips are resampled, as in the intervals above
+    every = dubbing_agreement.rows_of(alone, common)
+    return [r for r in every if r.metric == "kendall_tau" or OURS in r.row.split(">")]
 
 
 def listed_rows(table: str, scores: Sequence[dict], rows: Iterable[Entry], common: Mapping, corpus: str) -> list[Row]:
@@ -140,7 +149,9 @@ def recorded_rows(table: str, scores: Sequence[dict], rows: Sequence[Entry], cor
         for who, n in counts.most_common():
             own = [s for s in mine if s["speaker"] == who]
             if n >= LEAST:
-                out += interval_rows(table, group_of(own, kind), rows, common | {"data": f"{corpus}, {who}, {n} clips"})
+                about = common | {"data": f"{corpus}, {who}, {n} clips"}
+                out += interval_rows(table, group_of(own, kind), rows, about)
+                out += agreement_rows(group_of(own, kind), about) if kind == SENTENCE else []
             else:
                 out += listed_rows(table, own, rows, common, corpus)
     return out
