@@ -631,7 +631,7 @@ if judged_real:
     display(Markdown(report.agreement_table(judged_real)), Markdown(report.conclusions(judged_real)))
 
 # %% [markdown]
-# **Look at them.** Frames of recorded people are not part of this book: they did not consent to being dubbed in it. Who has GRID makes the grid of frames, a
+# **Look at them.** Frames of recorded people are not part of this book: nobody asked them whether they want to be dubbed in it. Who has GRID makes the grid of frames, a
 # row for each frame and a column for each system, with the two commands below. The built page of the classroom profile then shows it here.
 
 # %% tags=["nbval-ignore-output"]
@@ -646,7 +646,7 @@ else:
     print("paperlib evaluate --method all --data data/cache/grid\npython -m paperlib.figure_dubbing dub_grid --results build/classroom/results --folder build")
 
 # %% [markdown]
-# ### What this does not say
+# ## What this does not say
 # **Nothing here ranks the six published systems.** A mini is a reduction that was trained for minutes, on made-up people, in small frames. The originals had days and thousands
 # of real people, and were never run here. What is compared is ideas at one small budget: which way of using speech, references and pose
 # gets furthest with it. A mini that loses shows that its idea needs more than it got, or that our reduction hurt it; only its card can tell.
