@@ -94,6 +94,17 @@ def _lrw(args: argparse.Namespace) -> int:
     return _report(lrw.prepare(args.folder, args.out, lrw.Settings(size=args.size), **_how(args)))
 
 
+def _videos_options(parser: argparse.ArgumentParser) -> None:
+    _folders(parser, "videos of talking people: <person>/<video>/<clip>.mp4, <person>/<clip>.mp4, or plain files, each a person", 192)
+    parser.add_argument("--longest", type=int, default=250, help="frames of a video that are taken at most (default 250)")
+
+
+def _videos(args: argparse.Namespace) -> int:
+    from paperlib.corpus import videos
+
+    return _report(videos.prepare(args.folder, args.out, videos.Settings(args.size, args.longest), **_how(args)))
+
+
 def _bfm_options(parser: argparse.ArgumentParser) -> None:
     text = "BFM_model_front.mat, or 01_MorphableModel.mat with Exp_Pca.bin and the index files of Deng et al.'s repository"
     parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help=text)
@@ -132,5 +143,6 @@ CORPORA = {
         _voxceleb,
     ),
     "lrw": ("LRW word clips, cropped by ATVGnet's rules", _lrw_options, _lrw),
+    "videos": ("any folder of videos of people who agreed to be dubbed", _videos_options, _videos),
     "bfm": ("the Basel Face Model 2009 in place of the shipped face, from your own files", _bfm_options, _bfm),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from paperlib.errors import InputError
@@ -14,7 +15,7 @@ def add_table_options(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--method", metavar="NAME", help="all, ours, one of the baselines (wav2lip, ...), sanity, or a row: score it, write the tables"
     )
-    group.add_argument("--data", type=Path, metavar="FOLDER", help="made by `prepare grid|voxceleb|lrw`: recorded people, not the embedded")
+    group.add_argument("--data", type=Path, metavar="FOLDER", help="recorded people: made by `prepare ...`, or any folder of videos")
     group.add_argument("--workers", type=int, metavar="K", help="processes (default: one for each core, at most 8; 1: in this one)")
 
 
@@ -31,6 +32,24 @@ def check_table_options(args: argparse.Namespace) -> None:
         raise InputError(f"--clips {args.clips}: give 1 or more")
 
 
+def prepared(data: Path, how) -> Path:
+    """`data` if a corpus was prepared into it; of any other folder the videos, prepared now into data/cache/videos/<name>-<key>.
+
+    key: of the folder's place, so that it is prepared once and goes on where it was stopped.
+    """
+    from paperlib import paths
+    from paperlib.config import config_hash
+    from paperlib.corpus import videos
+
+    if (data / "card.json").is_file():
+        return data
+    out = paths.CACHE / "videos" / f"{data.resolve().name}-{config_hash(str(data.resolve()))[:6]}"
+    card = videos.prepare(data, out, workers=how.workers, backend=how.backend)
+    left = sum(card["rejected"].values())
+    print(f"{out}: {card['clips']} clips of {card['speakers']} people, {left} rejected (rejected.csv says why)", file=sys.stderr)
+    return out
+
+
 def evaluate_tables(args: argparse.Namespace, profile) -> int:
     """Score what is not scored yet and print the files that were written."""
     from paperlib.corpus.preparing import How
@@ -38,7 +57,7 @@ def evaluate_tables(args: argparse.Namespace, profile) -> int:
 
     how = How(args.workers, "serial" if args.workers == 1 else "loky").check()
     common = (profile, args.method, Path(args.out) if args.out else None, args.clips, how)
-    written = dubbing_recorded.evaluate(args.data, *common) if args.data else dubbing_tables.evaluate(*common)
+    written = dubbing_recorded.evaluate(prepared(args.data, how), *common) if args.data else dubbing_tables.evaluate(*common)
     for path in written:
         print(path)
     return 0

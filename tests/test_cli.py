@@ -82,7 +82,7 @@ def test_every_corpus_goes_through_one_list(monkeypatch, tmp_path):
     from paperlib import cli_prepare, paths
     from paperlib.corpus import bulk, grid, real_motion
 
-    assert set(cli_prepare.CORPORA) == {"synthetic", "grid", "voxceleb", "lrw", "bfm"}
+    assert set(cli_prepare.CORPORA) == {"synthetic", "grid", "voxceleb", "lrw", "videos", "bfm"}
     seen = {}
     monkeypatch.setattr(bulk, "from_options", lambda **k: seen.update(k) or ("made", tmp_path))
     assert cli.main(["prepare", "synthetic", "--speakers", "9", "--motion", "rule2", "--out", str(tmp_path)]) == 0

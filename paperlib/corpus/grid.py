@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from paperlib.corpus import preparing
+from paperlib.corpus import preparing, still_camera
 from paperlib.corpus.preparing import How, Outcome, Unit, rejection, relative
 from paperlib.errors import InputError
 
@@ -31,8 +29,6 @@ GRAMMAR = (
 )
 SAME_PERSON = (("id2_vcd_swwp2s", "pwij3p"),)  # clips of unknown people that show one person, found by looking
 SPEAKER = re.compile(r"s\d{1,2}$")
-MIN_FOUND = 0.5  # share of frames with a face below which a clip is left out
-MAX_REPROJECTION = 6.0  # percent of the eyes' outer distance; a clip fitted worse is left out (a good fit has 2 to 3)
 SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi")
 LICENCE = "GRID corpus, Cooke et al. 2006, doi 10.5281/zenodo.3625687; reported as CC BY 4.0: check there before redistributing"
 
@@ -133,45 +129,10 @@ def split_of(speaker: str, settings: Settings) -> str:
 
 
 def prepare_clip(folder: Path, out: Path, settings: Settings, unit: Unit) -> Outcome:
-    """Detect, place the model's camera, crop, fit and store one clip.
-
-    The box is the clip's median one: the camera stands still as in the embedded corpus, and head motion stays in the coefficients.
-    """
-    from paperlib.corpus.fitted import store_clip
-    from paperlib.face3d.morphable_model import default_model
-    from paperlib.media import cropping, detection, segments, video
-
-    path, name = unit.source, unit.name
-    source, speaker = relative(path, folder), name.split("/")[0]
-    seen = detection.detect(segments.frames_at(path))
-    n = len(seen.lmk)
-    if seen.found.mean() < MIN_FOUND:
-        return Outcome([], [rejection(name, source, "no_face", f"a face in {int(seen.found.sum())} of {n} frames")])
-    wave = video.read_sound(path)
-    if wave is None:
-        return Outcome([], [rejection(name, source, "no_sound")])
-    model = default_model()
-    placed = cropping.aligned_boxes(seen.lmk, model.mean_shape[model.landmark_index].numpy(), sigma=0)
-    box = np.median(placed[seen.found], 0)
+    """Detect, crop, fit and store one clip, `still_camera.prepare_clip`, with its words."""
+    path, speaker = unit.source, unit.name.split("/")[0]
     align = find_align(path)
     words = read_align(align) if align else []
     said = " ".join(w for w, _, _ in words) or sentence(code_of(path)) or ""
-    split = split_of(speaker, settings)
-    meta = {
-        "corpus": "grid", "split": split, "speaker": speaker, "hash": unit.sha256, "source": source, "sentence": said, "words": words,
-        "box": [round(float(v), 2) for v in box], "landmarks": seen.backend,
-    }  # fmt: skip
-    info = video.probe(path)
-    crops = (cropping.crop_frame(frame, box, settings.size) for frame in segments.frames_at(path, 0, n))
-    target = out / f"{name}.mp4"
-    lmk = cropping.to_crop(seen.lmk, box, settings.size)
-    stats = store_clip(target, crops, lmk, wave, settings.size, meta, seen.covered)
-    if float(stats["reprojection_percent"]) > MAX_REPROJECTION:
-        for made in (target, target.with_suffix(".npz")):
-            made.unlink()
-        return Outcome([], [rejection(name, source, "bad_fit", f"median landmark error {stats['reprojection_percent']}%")])
-    row = {
-        "clip": name, "split": split, "speaker": speaker, "source": source, "sha256": unit.sha256, "start": 0, "end": n, "fps": 25,
-        "box": "-".join(str(round(float(v))) for v in box), "width": info.width, "height": info.height, "landmarks": seen.backend, **stats,
-    }  # fmt: skip
-    return Outcome([row], [])
+    meta = {"corpus": "grid", "split": split_of(speaker, settings), "speaker": speaker, "sentence": said, "words": words}
+    return still_camera.prepare_clip(out, settings.size, unit, relative(path, folder), meta)

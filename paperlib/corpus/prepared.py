@@ -1,4 +1,4 @@
-"""A prepared folder (`paperlib prepare grid | voxceleb | lrw`) as a corpus: the same calls as the embedded one, so the same training code.
+"""A prepared folder (`paperlib prepare grid | voxceleb | lrw | videos`) as a corpus: the embedded one's calls, so the same training code.
 
 What is truth in the embedded corpus is fitted here. Clips are stored at one size and resized when another is asked for; coefficients do
 not change with the size, because the camera is scaled with the picture.
@@ -54,7 +54,7 @@ class PreparedCorpus:
         self.root = Path(root)
         for name in ("clips.csv", "card.json"):
             if not (self.root / name).is_file():
-                raise InputError(f"{self.root}: has no {name}; finish `paperlib prepare grid|voxceleb|lrw --out {self.root}` first")
+                raise InputError(f"{self.root}: has no {name}; finish `paperlib prepare grid|voxceleb|lrw|videos --out {self.root}` first")
         self.card = json.loads((self.root / "card.json").read_text())
         self.stored = int(self.card["settings"]["size"])
         self.size = size or self.stored
