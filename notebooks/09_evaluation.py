@@ -27,6 +27,7 @@ from paperlib.config import load_profile
 from paperlib.corpus.banks import to_float
 from paperlib.corpus.dataset import Corpus
 from paperlib.corpus.synthetic import pair_of
+from paperlib.dubbing_card import card as protocol_card
 from paperlib.errors import InputError
 from paperlib.evaluation.dubbing_live import rescore
 from paperlib.evaluation.dubbing_run import SETS
@@ -470,6 +471,7 @@ def show_table(table, track, measures, title):
         display(Markdown(sets_said[table]))
         return
     label("measured", f"{table.replace('table', 'table ')}, {title}: {report.clips_of(rows, track)}. Brackets: 95 % interval over speakers.")
+    display(Markdown(protocol_card(rows, read_results(table, where_from)[1], track, measures)))
     display(Markdown(report.values(rows, track, measures)))
 
 
@@ -597,8 +599,10 @@ else:
 # %%
 real, real_said, real_clips = recorded_report.saved(where_from)
 display(Markdown(real_said))
+real_made = read_results("controls_dub_grid", where_from)[1] if real else {}
 for person in recorded_report.people(real):
     label("measured", f"{person}, cross-sentence. Brackets: 95 % interval over this person's clips, so it speaks of this person alone.")
+    display(Markdown(protocol_card([r for r in real if r.data == person], real_made, SENTENCE, recorded_report.LIPS)))
     display(Markdown(recorded_report.values(real, person, SENTENCE, recorded_report.LIPS)))
     display(Markdown(recorded_report.duels(real, person, SENTENCE, recorded_report.LIPS)))
     display(Markdown(recorded_report.margin(real, person)), Markdown(f"Clips: {recorded_report.clip_list(real_clips, person.split(', ')[1])}."))
@@ -619,6 +623,7 @@ if real:
 # %%
 for person in recorded_report.people(real):
     label("measured", f"{person}, self-reconstruction.")
+    display(Markdown(protocol_card([r for r in real if r.data == person], real_made, SELF, recorded_report.self_measures(real))))
     display(Markdown(recorded_report.values(real, person, SELF, recorded_report.self_measures(real))))
 
 # %% [markdown]

@@ -184,7 +184,8 @@ def evaluate(
     header = provenance(
         "paperlib evaluate --method all --data FOLDER", profile.name, profile.seed, corpus.key, time.perf_counter() - start,
         checkpoints={e.row: e.missing or e.key for e in rows if e.row in (OURS, *MINIS)}, instruments=labels(shelf),
-        measures={k: m.words for k, m in MEASURES.items()}, frames=made.work.cfg.frames, size=profile.size,
+        measures={k: m.words for k, m in MEASURES.items()}, size=profile.size, frames=made.work.cfg.frames,
+        every=dubbing_run.looks(made.work.cfg),
         system_seconds={d.cell.name: d.seconds for d in done}, clips=[[p.source, p.speech] for p in asked],
     )  # fmt: skip
     written.append(write_results(f"controls_dub_{name}", recorded_rows(f"controls_dub_{name}", scores, rows, name), header, folder))

@@ -150,6 +150,11 @@ def run(made: Sweep, wanted: Sequence[Entry], how: How) -> list[Done]:
     return made.done()
 
 
+def looks(cfg: TablesConfig) -> dict[str, int]:
+    """How much of a clip is looked at, for the header of a results file."""
+    return {"image": cfg.image_every, "lips": cfg.lips_every, "identity frames": cfg.identity_frames, "longest": cfg.frames}
+
+
 def all_scores(done: Iterable[Done]) -> list[dict]:
     """The scores of finished cells, one after the other."""
     return [s for d in done for s in d.result["scores"]]

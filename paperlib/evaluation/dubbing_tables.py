@@ -193,7 +193,7 @@ def evaluate(
         "paperlib evaluate --method all", profile.name, profile.seed, f"embedded {corpus.key}", time.perf_counter() - start,
         checkpoints={e.row: e.missing or e.key for e in rows if e.row in (OURS, *MINIS)}, instruments=labels(shelf),
         measures={k: m.words for k, m in MEASURES.items()}, clips=len({s["clip"] for s in scores if s["kind"] == CROSS}),
-        every={"image": cfg.image_every, "lips": cfg.lips_every, "identity frames": cfg.identity_frames, "longest": cfg.frames},
+        every=dubbing_run.looks(cfg), size=profile.size,
         system_seconds={d.cell.name: d.seconds for d in done}, not_scored=[e.row for e in rows if not e.missing and e.row not in there],
     )  # fmt: skip
     for table, part in TABLES.items():
