@@ -52,7 +52,32 @@ def test_block_names_data_n_and_interval(tmp_path):
 
 def test_results_that_are_not_there_are_said_not_to_be(tmp_path):
     text = readme.block(tmp_path)
-    assert text.count("Not measured yet") == 2 and "Published" in text
+    assert text.count("Not measured yet") == 3 and text.count("Not judged yet") == 1 and "Published" in text
+
+
+def test_systems_stand_side_by_side_and_their_duels_are_counted(tmp_path):
+    for table, part in (("table1", "still heads"), ("table2", "strong head motion")):
+        about = {"data": f"speakers, {part}, 4 clips", "track": "cross-dub", "n": 4, "low": 0.1, "high": 0.9}
+        rows = [Row(table, row, m, 0.5, region=where, **about) for row in readme.SYSTEMS for m, where in readme.SYSTEM_METRICS]
+        rows += [
+            Row(table, f"full_minus_{other}", "psnr", 0.3, region="crop", **about, protocol=f"paired; ours is: {said} (Holm p 0.01 of 2)")
+            for other, said in (("wav2lip_mini", "better"), ("ip_lap_mini", "worse"), ("frozen_mouth", "better"))
+        ]
+        rows.append(Row(table, "ours", "psnr", 38.31, kind="published"))
+        write_results(table, rows, HEADER, tmp_path)
+    text = readme.systems(tmp_path)
+    assert (
+        "of 4 embedded test speakers" in text and "still heads: better in 1, tied in 0, worse in 1; strong head motion: better in 1" in text
+    )
+    assert "| IP_LAP-mini | 0.50 [0.10, 0.90] | 0.50 [0.10, 0.90] | 0.50" in text and "38.31" not in text
+
+
+def test_every_claim_stands_there_with_its_verdict(tmp_path):
+    rows = [Row("ledger", "best_vox1", "published", None, kind="published", data="table 1", protocol="best in every column")]
+    rows.append(Row("ledger", "best_vox1", "verdict", None, protocol="does not hold: worse in 2: of 30"))
+    write_results("ledger", rows, HEADER, tmp_path)
+    assert "| best in every column (table 1) | **does not hold** | worse in 2: of 30 |" in readme.claims(tmp_path)
+    assert readme.claims().count("\n| ") == len(paper.CLAIMS) + 2
 
 
 @pytest.mark.usefixtures("card")
