@@ -16,7 +16,7 @@ import numpy as np
 from paperlib.errors import InputError
 from paperlib.evaluation.dubbing_worst import PICTURES
 from paperlib.evaluation.renderer_failures import LIGHTER, error_picture
-from paperlib.figure_renderer import picture_grid, saved_frames
+from paperlib.figure_renderer import mouths, picture_grid, saved_frames
 from paperlib.figures import command_line, save_figure, stamp
 from paperlib.paper import MINI_ROWS, SYSTEM_LABELS
 from paperlib.results import read_results
@@ -31,9 +31,10 @@ COLUMNS = {  # key of the saved frames -> heading, left to right; minis that are
     "frozen_mouth": "frozen\nmouth",
 }  # fmt: skip
 NEEDED = ("source", "truth", "ours_mini")
-WORST = {"source": "source A", "truth": "truth B", "ours_mini": "ours", "best_mini": "best mini", "frozen_mouth": "frozen mouth"}
+WORST = {"source": "source A", "truth": "truth B", "ours_mini": "ours", "best_mini": "best mini", "frozen_mouth": "frozen\nmouth"}
 CELL = 0.9  # inches: a frame of 96 px is drawn a little larger than it is
-WORST_CELL = 0.85  # inches
+WORST_CELL = 0.85  # inches: lower faces are enlarged half as much again
+WORST_LINE = 15
 LINE = 17  # letters of the line at the foot that a column holds
 
 
@@ -48,21 +49,22 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
 
 
 def worst_grid(frames: Mapping[str, np.ndarray]) -> Figure:
-    """A row for each of the worst dubs; the last column is the error of ours. frames: of `dubbing_worst.keep_worst`."""
-    columns = {heading: frames[key] for key, heading in WORST.items() if key in frames}
-    columns[f"error of ours\nx {LIGHTER}"] = error_picture(frames["ours_mini"], frames["truth"])
+    """A row for each of the worst dubs, lower faces; the last column is the error of ours. frames: of `dubbing_worst.keep_worst`."""
+    columns = {heading: mouths(frames[key]) for key, heading in WORST.items() if key in frames}
+    columns[f"error of\nours x {LIGHTER}"] = mouths(error_picture(frames["ours_mini"], frames["truth"]))
     return picture_grid(list(columns.values()), list(columns), [str(text) for text in frames["captions"]], WORST_CELL)
 
 
 def _draw_worst(results: Path, folder: Path) -> Path:
     frames, (_, header) = saved_frames(PICTURES, results, "evaluate --method all"), read_results("table1", results)
     fig = worst_grid(frames)
-    said = f"Embedded test speakers, {frames['said']}; each in the frame in which ours is furthest from the truth; native pixels"
-    stamp(fig, textwrap.fill(said, LINE * len(fig.axes) // len(frames["captions"])))
-    alt = f"The worst dubs of ours, a row each; columns: {', '.join(h for k, h in WORST.items() if k in frames)}, error of ours. "
+    said = f"Embedded test speakers: {frames['said']}; the frame in which ours is furthest from the truth, lower face enlarged"
+    stamp(fig, textwrap.fill(said, WORST_LINE * (len(fig.axes) // len(frames["captions"]))))
+    shown = ", ".join(heading.replace("\n", " ") for key, heading in WORST.items() if key in frames)
+    alt = f"Lower faces of the worst dubs of ours, a row each; columns: {shown}, error of ours. "
     inputs = [results / PICTURES, results / "table1.json"]
     alt += ". ".join(str(text) for text in frames["captions"]) + "."
-    return save_figure(fig, "worst_dubs", folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, corpus=header["corpus"])
+    return save_figure(fig, "worst_dubs", folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, quality=76, corpus=header["corpus"])
 
 
 def _draw(name: str, file: str, table: str, options: str, said: str):

@@ -8,6 +8,7 @@ import pytest
 
 from paperlib import figure_dubbing
 from paperlib.errors import InputError
+from paperlib.figure_renderer import mouths
 from paperlib.results import Row, provenance, write_results
 
 mpl.use("Agg")
@@ -56,8 +57,8 @@ def test_the_worst_dubs_end_with_the_error_of_ours():
     saved = worst("best_mini")
     fig = figure_dubbing.worst_grid(saved)
     titles = [ax.get_title() for ax in fig.axes if ax.get_title()]
-    assert titles == ["source A", "truth B", "ours", "best mini", "frozen mouth", "error of ours\nx 4"]
-    wrong = np.abs(saved["ours_mini"][1].astype(int) - saved["truth"][1]).mean(-1)
+    assert titles == ["source A", "truth B", "ours", "best mini", "frozen\nmouth", "error of\nours x 4"]
+    wrong = mouths(np.abs(saved["ours_mini"].astype(int) - saved["truth"]).mean(-1, keepdims=True))[1, ..., 0]
     assert np.array_equal(fig.axes[11].images[0].get_array()[..., 0], np.minimum(4 * wrong, 255).astype(np.uint8))
     assert [t.get_text() for ax in fig.axes for t in ax.texts] == [str(c) for c in saved["captions"]]
     assert len(figure_dubbing.worst_grid(worst()).axes) == 2 * 5  # no mini was there

@@ -144,10 +144,13 @@ def page(cases: Iterable[Case], kind: str, header: Mapping, absent: Mapping[str,
         "Instruments": "; ".join(f"{k}: {v}" for k, v in header.get("instruments", {}).items()),
         "Order": f"not by ours, which is not there ({absent[OURS]}): by name" if OURS in absent else ranked,
         "Frames": "the first rows of pictures were chosen by the clips A and B alone, before anything was dubbed"
-        + (": where their mouths differ most. The last is the frame in which ours is furthest from the truth." if kind == CROSS else
-           ": where B's mouth is open widest, and where it is shut. B is another recording in another pose: look at its mouth only."),
+        + (": where their mouths differ most. The last is the frame in which ours is furthest from the truth; of the others it was kept "
+           "only where it is one of theirs." if kind == CROSS else
+           ": where B's mouth is open widest, and where it is shut. B is another recording in another pose, of some clips of another person: "
+           "look at its mouth only."),
         "Not there": "; ".join(f"{name(row)} ({why})" for row, why in absent.items()) or "nothing: every system was scored",
-        "Measures": "point at a heading or a number to read how it is found",
+        "Measures": "point at a heading or a number to read how it is found"
+        + ("" if kind == CROSS else "; those that compare pixels or points with a truth have no value here, where none exists"),
     }  # fmt: skip
     told = "".join(f"<dt><b>{escape(k)}</b></dt><dd>{escape(str(v))}</dd>" for k, v in facts.items() if v)
     title = "Every cross-dub, the worst first" if kind == CROSS else "Every dub of recorded people, the worst first"
