@@ -146,8 +146,8 @@ def page(cases: Iterable[Case], kind: str, header: Mapping, absent: Mapping[str,
         "Frames": "the first rows of pictures were chosen by the clips A and B alone, before anything was dubbed"
         + (": where their mouths differ most. The last is the frame in which ours is furthest from the truth; of the others it was kept "
            "only where it is one of theirs." if kind == CROSS else
-           ": where B's mouth is open widest, and where it is shut. B is another recording in another pose, of some clips of another person: "
-           "look at its mouth only."),
+           ": where B's mouth is open widest, and where it is shut. B is another recording in another pose, and of some clips of another "
+           "person: look at its mouth only."),
         "Not there": "; ".join(f"{name(row)} ({why})" for row, why in absent.items()) or "nothing: every system was scored",
         "Measures": "point at a heading or a number to read how it is found"
         + ("" if kind == CROSS else "; those that compare pixels or points with a truth have no value here, where none exists"),
