@@ -548,8 +548,8 @@ else:
 #
 # ![The worst dubs of ours: two of still heads, two of strong head motion; source A, truth B, ours, the best reduction on that clip, the frozen mouth, and where ours is wrong](../figures/worst_dubs.jpg)
 #
-# *Picture: a row for each clip, with its frame and its skill, ours and the other's (1 is the truth, 0 the frozen mouth, below 0 worse than it). The last column is
-# light where ours is wrong. Is the mouth open too far, not far enough, or in the right place and blurred?*
+# *Picture: lower faces, a row for each clip with its frame and its skill, ours and the other's (1 is the truth, 0 the frozen mouth, below 0 worse than it). The last
+# column is light where ours is wrong. Is the mouth open too far, not far enough, or in the right place and blurred?*
 #
 # A run of the tables also writes a page of every clip, the worst first, with frames of all systems: for each clip you can see what its numbers mean.
 

@@ -34,8 +34,8 @@ NEEDED = ("source", "truth", "ours_mini")
 WORST = {"source": "source A", "truth": "truth B", "ours_mini": "ours", "best_mini": "best mini", "frozen_mouth": "frozen\nmouth"}
 CELL = 0.9  # inches: a frame of 96 px is drawn a little larger than it is
 WORST_CELL = 0.85  # inches: lower faces are enlarged half as much again
-WORST_LINE = 15
 LINE = 17  # letters of the line at the foot that a column holds
+WORST_LINE = 16  # the same of the worst dubs, whose columns are narrower
 
 
 def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | None = None) -> Figure:
@@ -58,7 +58,7 @@ def worst_grid(frames: Mapping[str, np.ndarray]) -> Figure:
 def _draw_worst(results: Path, folder: Path) -> Path:
     frames, (_, header) = saved_frames(PICTURES, results, "evaluate --method all"), read_results("table1", results)
     fig = worst_grid(frames)
-    said = f"Embedded test speakers: {frames['said']}; the frame in which ours is furthest from the truth, lower face enlarged"
+    said = f"Embedded test speakers: {frames['said']}; ours in its worst frame, lower faces enlarged"
     stamp(fig, textwrap.fill(said, WORST_LINE * (len(fig.axes) // len(frames["captions"]))))
     shown = ", ".join(heading.replace("\n", " ") for key, heading in WORST.items() if key in frames)
     alt = f"Lower faces of the worst dubs of ours, a row each; columns: {shown}, error of ours. "
