@@ -33,7 +33,6 @@ from paperlib.evaluation.dubbing_run import SETS
 from paperlib.evaluation.dubbing_systems import CONTESTS
 from paperlib.evaluation.dubbing_tasks import CROSS, SELF
 from paperlib.evaluation.dubbing_verdicts import duels
-from paperlib.evaluation.dubbing_worst import read_scores
 from paperlib.evaluation.renderer import Shipped, box_mask, mouth_boxes, systems
 from paperlib.evaluation.shelf import Shelf
 from paperlib.face3d.landmarks import MOUTH, lip_opening
@@ -557,7 +556,7 @@ else:
 tables_at = paths.build_dir("classroom") / "tables"
 page = tables_at / "clips.html"
 print(f"every clip with frames: {page.relative_to(paths.ROOT).as_posix()}" if page.exists() else f"no page here yet; make it with: {report.COMMAND}")
-display(Markdown(report.worst_clips(read_scores(tables_at / "clips.csv"))))
+display(Markdown(report.worst_clips(report.read_scores(tables_at / "clips.csv"))))
 
 # %% [markdown]
 # ### Two clips, again and now
