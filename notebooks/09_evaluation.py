@@ -561,6 +561,24 @@ else:
 # *Pictures: figure 4 (still heads) and figure 5 (strong head motion), a row for each frame, a column for each system; the source, the truth and ours on the left,
 # the frozen mouth on the right. The frames were chosen by the two clips alone: where their mouths differ most. `python -m paperlib.figure_dubbing` draws them.*
 #
+# ### The worst clips
+# A mean hides its failures. So nobody picked these: all cross-dubs of ours are ranked by their skill at the mouth, and the last two of each set are shown, in the
+# frame in which ours is furthest from the truth. Beside ours stands the reduction that is best on that clip, by the same measure.
+#
+# ![The worst dubs of ours: two of still heads, two of strong head motion; source A, truth B, ours, the best reduction on that clip, the frozen mouth, and where ours is wrong](../figures/worst_dubs.jpg)
+#
+# *Picture: lower faces, a row for each clip with its frame and its skill, ours and the other's (1 is the truth, 0 the frozen mouth, below 0 worse than it). The last
+# column is light where ours is wrong. Is the mouth open too far, not far enough, or in the right place and blurred?*
+#
+# A run of the tables also writes a page of every clip, the worst first, with frames of all systems: for each clip you can see what its numbers mean.
+
+# %% tags=["nbval-ignore-output"]
+tables_at = paths.build_dir("classroom") / "tables"
+page = tables_at / "clips.html"
+print(f"every clip with frames: {page.relative_to(paths.ROOT).as_posix()}" if page.exists() else f"no page here yet; make it with: {report.COMMAND}")
+display(Markdown(report.worst_clips(report.read_scores(tables_at / "clips.csv"))))
+
+# %% [markdown]
 # ### Two clips, again and now
 # Saved numbers ask for trust. Here the first clip of each set is dubbed and scored again, by the functions that made the tables. "Now" and "saved"
 # may differ in the last digits from machine to machine, and no more.

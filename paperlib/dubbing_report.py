@@ -5,19 +5,21 @@ Nothing is dubbed, scored or tested here, and no printed row of the paper comes 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from paperlib import figure_expression
 from paperlib.evaluation.dubbing_agreement import NONE, SURVIVES, TIE
 from paperlib.evaluation.dubbing_measures import MEASURES
+from paperlib.evaluation.dubbing_run import SETS
 from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OUR_NETS, OURS
-from paperlib.evaluation.dubbing_tables import COMPARED, FLAG, PAPER, beats
+from paperlib.evaluation.dubbing_tables import COMPARED, FLAG, beats
 from paperlib.evaluation.dubbing_tasks import CROSS
 from paperlib.evaluation.dubbing_verdicts import BETTER, SAID, WORSE, Duel, against_minis, duels, judges_on, measure_of, tally
+from paperlib.evaluation.dubbing_words import PAPER, heading, name, number
+from paperlib.evaluation.dubbing_worst import RANKED_BY, best_mini, read_scores, worst_first
 from paperlib.evaluation.shelf import Shelf
-from paperlib.paper import METRICS, PAIRED, RANKERS, SYSTEM_LABELS
+from paperlib.paper import PAIRED, RANKERS
 from paperlib.results import Row, read_results, select
 from paperlib.tables import cell
 
@@ -33,26 +35,6 @@ IDEAS = {
     "ip_lap_mini": "a transformer predicts lip and jaw landmarks; several reference pictures are aligned to them and merged",
     "diff2lip_mini": "diffusion in the hidden pixels, given the speech, the rest of the frame and a reference",
 }
-
-
-def name(row: str) -> str:
-    """How a row is called in tables and sentences.
-
-    >>> name("ip_lap_mini"), name("ours_mini"), name("frozen_mouth")
-    ('IP_LAP-mini', 'ours', 'frozen mouth')
-    """
-    if row == OURS:
-        return "ours"
-    return f"{SYSTEM_LABELS[row.removesuffix('_mini')]}-mini" if row in MINIS else row.replace("_", " ")
-
-
-def heading(measure: str, arrow: bool = True) -> str:
-    """A measure's name with region, unit and direction."""
-    m = MEASURES[measure]
-    label = METRICS[m.metric].label if m.metric in METRICS else m.metric.replace("_", " ")
-    region = "" if m.region in ("lips",) or measure in ("lmd_mouth", "sync_mouth") else f", {m.region}"
-    unit = f", {m.unit}" if m.unit else ""
-    return label + region + (unit + {"higher": " ↑", "lower": " ↓"}.get(m.better, "") if arrow else "")
 
 
 def saved(table: str, folder: Path | None = None) -> tuple[list[Row], str]:
@@ -240,10 +222,25 @@ def survivors(rows: Sequence[Row]) -> str:
 
 def read_clips(path: Path) -> dict[tuple[str, str, str], dict[str, float]]:
     """(row, kind, clip) -> measure -> value of a clips.csv of `paperlib evaluate`; {} where there is none."""
-    if not path.exists():
-        return {}
-    with path.open(newline="") as f:
-        return {(s["row"], s["kind"], s["clip"]): {m: float(s[m]) for m in MEASURES if s.get(m)} for s in csv.DictReader(f)}
+    scores = read_scores(path)
+    return {(s["row"], s["kind"], s["clip"]): {m: s[m] for m in MEASURES if s.get(m) is not None} for s in scores}
+
+
+def worst_clips(scores: Sequence[dict], count: int = 3) -> str:
+    """Markdown: the `count` worst cross-dubs of ours in each test set, with the best mini of the same clip; a sentence without scores.
+
+    scores: of `dubbing_worst.read_scores`.
+    """
+    measure, lines = RANKED_BY[CROSS], []
+    shown = (measure, "opening_r", "psnr_crop")
+    for part in SETS:
+        for s in worst_first(scores, part=part)[:count]:
+            mini = best_mini(scores, s["clip"])
+            best = f"{name(mini['row'])} {number(mini[measure], measure)}" if mini else "–"
+            lines.append([part, f"`{s['clip']}`", *(number(s.get(m), m) for m in shown), best])
+    if not lines:
+        return f"No clip of ours has been scored here yet; `{COMMAND}` does it."
+    return markdown(["test set", "A with the speech of B", *map(heading, shown), f"best mini, {heading(measure)}"], lines)
 
 
 def live_table(

@@ -1,4 +1,4 @@
-"""Figures 4 and 5, frames x systems on the two test sets, and the same of recorded people: drawn from saved frames only.
+"""Figures 4 and 5, frames x systems on the two test sets, the same of recorded people, and the worst dubs: drawn from saved frames only.
 
 python -m paperlib.figure_dubbing [NAME ...] [--results DIR] [--folder DIR]
 """
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paperlib.errors import InputError
-from paperlib.figure_renderer import picture_grid, saved_frames
+from paperlib.evaluation.dubbing_worst import PICTURES
+from paperlib.evaluation.renderer_failures import LIGHTER, error_picture
+from paperlib.figure_renderer import mouths, picture_grid, saved_frames
 from paperlib.figures import command_line, save_figure, stamp
 from paperlib.paper import MINI_ROWS, SYSTEM_LABELS
 from paperlib.results import read_results
@@ -29,8 +31,11 @@ COLUMNS = {  # key of the saved frames -> heading, left to right; minis that are
     "frozen_mouth": "frozen\nmouth",
 }  # fmt: skip
 NEEDED = ("source", "truth", "ours_mini")
+WORST = {"source": "source A", "truth": "truth B", "ours_mini": "ours", "best_mini": "best mini", "frozen_mouth": "frozen\nmouth"}
 CELL = 0.9  # inches: a frame of 96 px is drawn a little larger than it is
+WORST_CELL = 0.85  # inches: lower faces are enlarged half as much again
 LINE = 17  # letters of the line at the foot that a column holds
+WORST_LINE = 16  # the same of the worst dubs, whose columns are narrower
 
 
 def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | None = None) -> Figure:
@@ -41,6 +46,25 @@ def systems_grid(frames: Mapping[str, np.ndarray], captions: Sequence[str] | Non
     shown = {key: heading for key, heading in COLUMNS.items() if key in frames}
     captions = [str(name) for name in frames["names"]] if captions is None else captions
     return picture_grid([frames[key] for key in shown], list(shown.values()), captions, CELL)
+
+
+def worst_grid(frames: Mapping[str, np.ndarray]) -> Figure:
+    """A row for each of the worst dubs, lower faces; the last column is the error of ours. frames: of `dubbing_worst.keep_worst`."""
+    columns = {heading: mouths(frames[key]) for key, heading in WORST.items() if key in frames}
+    columns[f"error of\nours x {LIGHTER}"] = mouths(error_picture(frames["ours_mini"], frames["truth"]))
+    return picture_grid(list(columns.values()), list(columns), [str(text) for text in frames["captions"]], WORST_CELL)
+
+
+def _draw_worst(results: Path, folder: Path) -> Path:
+    frames, (_, header) = saved_frames(PICTURES, results, "evaluate --method all"), read_results("table1", results)
+    fig = worst_grid(frames)
+    said = f"Embedded test speakers: {frames['said']}; ours in its worst frame, lower faces enlarged"
+    stamp(fig, textwrap.fill(said, WORST_LINE * (len(fig.axes) // len(frames["captions"]))))
+    shown = ", ".join(heading.replace("\n", " ") for key, heading in WORST.items() if key in frames)
+    alt = f"Lower faces of the worst dubs of ours, a row each; columns: {shown}, error of ours. "
+    inputs = [results / PICTURES, results / "table1.json"]
+    alt += ". ".join(str(text) for text in frames["captions"]) + "."
+    return save_figure(fig, "worst_dubs", folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, quality=76, corpus=header["corpus"])
 
 
 def _draw(name: str, file: str, table: str, options: str, said: str):
@@ -63,6 +87,7 @@ OTHERS = "A with the speech of B, another recording in another pose; B's mouth o
 DRAWN = {
     "figure4": _draw("figure4", "figure4_frames.npz", "table1", "", TWINS),
     "figure5": _draw("figure5", "figure5_frames.npz", "table2", "", TWINS),
+    "worst_dubs": _draw_worst,
     "dub_grid": _draw("dub_grid", "dub_grid_frames.npz", "controls_dub_grid", " --data FOLDER", OTHERS),
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paperlib.errors import InputError
+from paperlib.evaluation.renderer_failures import LIGHTER, error_picture
 from paperlib.figures import SYSTEM_NAMES, command_line, intervals, save_figure, stamp
 from paperlib.notebook import PALETTE, plot_style
 from paperlib.paper import FACTORS
@@ -107,10 +108,8 @@ def figure6(frames: dict[str, np.ndarray], beta: str = "predicted", closer: bool
 
 def figure8(frames: dict[str, np.ndarray]) -> Figure:
     """The worst frames by rule, a row each with its reason; the last column is the error of our dub, white at 64 grey levels."""
-    error = np.abs(frames["predicted"].astype(int) - frames["truth"].astype(int)).mean(-1, keepdims=True)
-    shown = np.clip(error * 4, 0, 255).astype(np.uint8).repeat(3, -1)
-    columns = [frames[key] for key in FIGURE8]
-    return picture_grid([*columns, shown], [*FIGURE8.values(), "error x 4"], [str(text) for text in frames["captions"]], cell=1.45)
+    columns = [*(frames[key] for key in FIGURE8), error_picture(frames["predicted"], frames["truth"])]
+    return picture_grid(columns, [*FIGURE8.values(), f"error x {LIGHTER}"], [str(text) for text in frames["captions"]], cell=1.45)
 
 
 def scale_curves(curves: dict, variants: Sequence[str] = ("full", "low", "high")) -> Figure:

@@ -29,12 +29,21 @@ SYSTEM_NAMES = {"full": "our dub", "frozen_mouth": "a mouth that never moves"}
 
 
 def save_figure(
-    fig: Figure, name: str, folder: Path, *, command: str, inputs: Sequence[Path] = (), alt: str, colours: int = 256, **facts: Any
+    fig: Figure,
+    name: str,
+    folder: Path,
+    *,
+    command: str,
+    inputs: Sequence[Path] = (),
+    alt: str,
+    colours: int = 256,
+    quality: int = 85,
+    **facts: Any,
 ) -> Path:
     """Write folder/<name>.png and <name>.json (command, commit, SHA-256 of every results file it was drawn from, alt text).
 
     colours: of the PNG's palette, which makes a plot a third of the size. 0 is for faces, whose skin a palette breaks into patches: they
-    become <name>.jpg, of a third of the size too.
+    become <name>.jpg, of a third of the size too, with that `quality`.
     """
     from PIL import Image
 
@@ -45,7 +54,7 @@ def save_figure(
     if colours:
         picture.quantize(colours).save(path, optimize=True)
     else:
-        picture.save(path, quality=85)
+        picture.save(path, quality=quality)
     card = {
         "figure": name,
         "alt": alt,

@@ -161,3 +161,19 @@ def test_live_scores_stand_beside_the_saved_ones(tmp_path):
     lines = report.live_table(scores, report.read_clips(path), {"still heads": [mean]}).splitlines()
     assert lines[2] == "| still heads | ours | PSNR, crop, dB ↑ | 30.400 | 30.500 | 29.000 |"
     assert lines[3] == "| still heads | ours | opening r ↑ | – | – | – |"
+
+
+def test_the_worst_clips_of_each_set_stand_with_the_best_mini():
+    def score(row, clip, skill, part="still heads"):
+        return {"row": row, "kind": CROSS, "set": part, "clip": clip, "speaker": "1", "skill_mouth": skill, "psnr_crop": 30.0}
+
+    scores = [score("ours_mini", name, v) for name, v in (("a", 0.5), ("b", -0.1), ("c", 0.2))]
+    scores += [score("ours_mini", "d", 0.9, "strong head motion"), score("ip_lap_mini", "b", 0.25), score("wav2lip_mini", "b", 0.1)]
+    lines = report.worst_clips(scores, 2).splitlines()
+    assert lines[0].endswith("| skill, mouth ↑ | opening r ↑ | PSNR, crop, dB ↑ | best mini, skill, mouth ↑ |")
+    assert lines[2:] == [
+        "| still heads | `b` | -0.100 | – | 30.00 | IP_LAP-mini 0.250 |",
+        "| still heads | `c` | 0.200 | – | 30.00 | – |",
+        "| strong head motion | `d` | 0.900 | – | 30.00 | – |",
+    ]
+    assert report.COMMAND in report.worst_clips([])

@@ -21,13 +21,14 @@ from paperlib.config import FPS
 from paperlib.corpus.prepared import PreparedCorpus, PreparedId
 from paperlib.corpus.preparing import How
 from paperlib.errors import InputError
-from paperlib.evaluation import dubbing_agreement, dubbing_run
+from paperlib.evaluation import dubbing_agreement, dubbing_pages, dubbing_run
 from paperlib.evaluation.dubbing_instruments import labels
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_scores import Group, group_of
 from paperlib.evaluation.dubbing_systems import MINIS, OURS, Entry, entries
-from paperlib.evaluation.dubbing_tables import COMPARED, PAPER, missing_rows, place
+from paperlib.evaluation.dubbing_tables import COMPARED, missing_rows, place
 from paperlib.evaluation.dubbing_tasks import SELF, SENTENCE, Plan, fill
+from paperlib.evaluation.dubbing_words import PAPER
 from paperlib.evaluation.shelf import Shelf
 from paperlib.metrics.statistics import cluster_bootstrap, paired_difference, verdict
 from paperlib.paper import PAIRED
@@ -167,7 +168,8 @@ def evaluate(
     shelf: Shelf | None = None,
     root: Path | None = None,
 ) -> list[Path]:
-    """Dub and score the prepared folder `data`; write controls_dub_<corpus>.json, the frames of its figure, and clips.csv in build.
+    """Dub and score the prepared folder `data`; write controls_dub_<corpus>.json, the frames of its figure, and in build the scores
+    of every clip (clips_<corpus>.csv) and a page of them with pictures (clips_<corpus>.html).
 
     clips: of one person, at most; the other arguments are those of `dubbing_tables.evaluate`.
     """
@@ -189,4 +191,5 @@ def evaluate(
         system_seconds={d.cell.name: d.seconds for d in done}, clips=[[p.source, p.speech] for p in asked],
     )  # fmt: skip
     written.append(write_results(f"controls_dub_{name}", recorded_rows(f"controls_dub_{name}", scores, rows, name), header, folder))
-    return [*written, *dubbing_run.keep_frames(made, done, folder, {"recorded people": f"dub_{name}_frames.npz"}, SENTENCE)]
+    written += dubbing_run.keep_frames(made, done, folder, {"recorded people": f"dub_{name}_frames.npz"}, SENTENCE)
+    return [*written, dubbing_pages.write_page(made, done, scores, rows, header, work / f"clips_{name}.html", SENTENCE)]

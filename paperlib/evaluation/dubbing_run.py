@@ -13,20 +13,18 @@ import numpy as np
 from paperlib.artifacts import atomic_write, code_hash
 from paperlib.config import Profile, TablesConfig, config_hash
 from paperlib.corpus.dataset import Corpus
-from paperlib.corpus.pairs import relative_opening
 from paperlib.corpus.preparing import How
 from paperlib.corpus.synthetic import ClipId, pair_of
 from paperlib.errors import InputError
+from paperlib.evaluation.dubbing_frames import PICTURED, keep, read_kept, shown_frames, write_kept
 from paperlib.evaluation.dubbing_instruments import instruments, labels
 from paperlib.evaluation.dubbing_measures import MEASURES, measure
-from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS, Entry, Paint, entries, open_system, taken
-from paperlib.evaluation.dubbing_tasks import CROSS, SELF, Plan, Store, Task
+from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OFFICIAL, OURS, Entry, Paint, entries, open_system, taken
+from paperlib.evaluation.dubbing_tasks import CROSS, SELF, Plan, Store
 from paperlib.evaluation.renderer_scores import to_uint8
 from paperlib.evaluation.shelf import Shelf
 from paperlib.training.sweep import Cell, Done, Sweep
 
-APART = 10  # frames between the two that are kept of a shown clip
-FRAMES = "frames.npz"
 SETS = ("still heads", "strong head motion")  # of table 1, of table 2
 
 
@@ -59,25 +57,10 @@ def plans(chosen: Sequence[tuple[ClipId, ClipId]]) -> list[Plan]:
     return [*out[CROSS], *out[SELF]]
 
 
-def shown_frames(task: Task) -> list[int]:
-    """The frame in which B's mouth is furthest from A's, and the furthest of those APART from it. Without a truth: where B's mouth is open
-    widest, and where it is most shut of those APART from that. No network has a say in it."""
-    if task.truth is None:
-        opening = np.nan_to_num(relative_opening(task.speech.lmk))
-        first = int(opening.argmax())
-        far = np.abs(np.arange(len(opening)) - first) >= APART
-        return [first] if not far.any() else sorted([first, int(np.where(far, opening, np.inf).argmin())])
-    difference = (task.source.frames.astype(float) - task.speech.frames) ** 2
-    by_frame = (difference.mean(-1) * task.source.masks[:, 0].numpy()).sum((1, 2))
-    first = int(by_frame.argmax())
-    far = np.abs(np.arange(len(by_frame)) - first) >= APART
-    return [first] if not far.any() else sorted([first, int(np.where(far, by_frame, -1.0).argmax())])
-
-
 @dataclass(frozen=True)
 class Score:
-    """`work` of the sweep: one system on all tasks of its kinds. shown: names of tasks of which frames are kept; open: (row, shelf) ->
-    the system, where it is none of `open_system`'s."""
+    """`work` of the sweep: one system on all tasks of its kinds. shown: names of tasks whose frames the figures show; open: (row, shelf)
+    -> the system, where it is none of `open_system`'s."""
 
     store: Store
     plans: tuple[Plan, ...]
@@ -87,7 +70,8 @@ class Score:
     open: Callable[[str, Shelf], Paint] | None = None
 
     def __call__(self, cell: Cell, folder: Path) -> dict:
-        """{"scores": [{row, kind, set, clip, speaker and every measure}]}; frames.npz in the folder where a shown task is."""
+        """{"scores": [{row, kind, set, clip, speaker and every measure}]}; a few frames of every dub of another
+        clip's speech stay in the folder (`dubbing_frames.read_kept`)."""
         paint, tools, kept, scores = (self.open or open_system)(cell.name, self.shelf), instruments(self.shelf), {}, []
         for plan in self.plans:
             if plan.kind not in cell.options["kinds"]:
@@ -97,18 +81,16 @@ class Score:
             found = {k: (round(v, 6) if np.isfinite(v) else None) for k, v in measure(made, task, tools, self.cfg).items()}
             place = {"row": cell.name, "kind": plan.kind, "set": task.speech.part, "clip": task.name, "speaker": task.source.speaker}
             scores.append(place | found)
-            if task.name in self.shown:
-                kept[task.name] = to_uint8(made[shown_frames(task)])
+            if plan.kind in PICTURED:
+                kept[task.name] = keep(to_uint8(made), task)
         if kept:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **kept)
-            atomic_write(folder / FRAMES, buffer.getvalue())
+            write_kept(folder, kept)
         return {"scores": scores}
 
 
 def chosen_rows(method: str, rows: Sequence[Entry]) -> list[Entry]:
     """The entries that a --method asks for: all, ours, one of the five by the paper's short name, sanity, or a row's id."""
-    systems = (OURS, *MINIS)
+    systems = (OURS, *MINIS, OFFICIAL)
     names = {"all": [e.row for e in rows], "ours": [OURS], "sanity": [e.row for e in rows if e.row not in systems]}
     names |= {name: [f"{name}_mini"] for name in CONTESTS} | {e.row: [e.row] for e in rows}
     if method not in names:
@@ -121,6 +103,7 @@ def sweep(folder: Path, score: Score, rows: Iterable[Entry], profile: Profile) -
     from paperlib.evaluation import (
         controls,
         dubbing_controls,
+        dubbing_frames,
         dubbing_instruments,
         dubbing_measures,
         dubbing_systems,
@@ -134,12 +117,12 @@ def sweep(folder: Path, score: Score, rows: Iterable[Entry], profile: Profile) -
     from paperlib.models import renderer
 
     modules = (controls, dubbing_controls, dubbing_instruments, dubbing_measures, dubbing_systems, dubbing_tasks, rendered, renderer_bank,
-               renderer_run, lags, geometry, identity, image, sync_windows, renderer, Score, shown_frames)  # fmt: skip
+               renderer_run, lags, geometry, identity, image, sync_windows, renderer, Score, dubbing_frames)  # fmt: skip
     kinds = {p.kind for p in score.plans}
     cells = [
         Cell(e.row, options={"key": e.key, "kinds": own}, profile=profile.name) for e in rows if not e.missing and (own := taken(e, kinds))
     ]
-    asked = config_hash(*(asdict(p) for p in score.plans), score.cfg, list(score.shown), labels(score.shelf))
+    asked = config_hash(*(asdict(p) for p in score.plans), score.cfg, labels(score.shelf))
     return Sweep(folder, score, cells, ("tables",), (score.store.folder.name, asked, code_hash(modules)))
 
 
@@ -192,18 +175,16 @@ def keep_frames(made: Sweep, done: Sequence[Done], folder: Path, files: Mapping[
     uint8 (K, H, W, 3), and `names` (K,)."""
     written, score = [], made.work
     known = {f"{p.source} with {p.speech}": p for p in score.plans if p.kind == kind}
-    kept: dict[str, dict[str, np.ndarray]] = {}
-    for d in done:
-        if (d.folder / FRAMES).exists():
-            with np.load(d.folder / FRAMES) as own:
-                kept[d.cell.name] = dict(own)
+    kept = {d.cell.name: own for d in done if (own := read_kept(d.folder))}
     for part, file in files.items():
         tasks = [score.store.task(known[name]) for name in score.shown]
         tasks = [t for t in tasks if t.speech.part == part]
         if not tasks or not kept:
             continue
         at = [shown_frames(t) for t in tasks]
-        columns = {row: np.concatenate([own[t.name] for t in tasks]) for row, own in kept.items()}
+        columns = {
+            row: np.stack([own[t.name].frame(i) for t, frames in zip(tasks, at, strict=True) for i in frames]) for row, own in kept.items()
+        }
         columns["source"] = np.concatenate([t.source.frames[f] for t, f in zip(tasks, at, strict=True)])
         columns["truth"] = np.concatenate([t.speech.frames[f] for t, f in zip(tasks, at, strict=True)])
         names = [f"{t.source.name} frame {i}" for t, frames in zip(tasks, at, strict=True) for i in frames]

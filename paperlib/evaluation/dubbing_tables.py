@@ -17,13 +17,14 @@ import numpy as np
 
 from paperlib import config, paths
 from paperlib.corpus.preparing import How
-from paperlib.evaluation import dubbing_agreement, dubbing_run
+from paperlib.evaluation import dubbing_agreement, dubbing_pages, dubbing_run, dubbing_worst
 from paperlib.evaluation.dubbing_instruments import labels
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_run import SETS
 from paperlib.evaluation.dubbing_scores import Group, group_of
 from paperlib.evaluation.dubbing_systems import MINIS, OFFICIAL, OURS, Entry, entries
 from paperlib.evaluation.dubbing_tasks import CROSS, SELF, Store
+from paperlib.evaluation.dubbing_words import PAPER
 from paperlib.evaluation.shelf import Shelf
 from paperlib.metrics import identity, image
 from paperlib.metrics.statistics import Interval, holm, paired_difference, verdict
@@ -32,7 +33,6 @@ from paperlib.results import Row, interval_fields, provenance, write_results
 
 TABLES = dict(zip(("table1", "table2"), SETS, strict=True))
 PICTURES = dict(zip(SETS, ("figure4_frames.npz", "figure5_frames.npz"), strict=True))
-PAPER = ("psnr_crop", "lpips_crop", "ssim_crop", "lmd_mouth", "csim_frame", "sync_mouth")  # the six columns of tables 1 and 2
 COMPARED = (*MINIS, OFFICIAL, "frozen_mouth", "reference_pasted")  # what ours is paired with
 ALPHA = 0.05
 FLAG = "FLAG: beats the ground truth"
@@ -174,11 +174,13 @@ def evaluate(
     shelf: Shelf | None = None,
     root: Path | None = None,
 ) -> list[Path]:
-    """Score what `method` asks for and write table1.json, table2.json, judge_agreement.json and the frames of figures 4 and 5.
+    """Score what `method` asks for and write table1.json, table2.json, judge_agreement.json, the frames of figures 4 and 5 and of the worst
+    dubs (worst_frames.npz).
 
     method: see `dubbing_run.chosen_rows`; systems scored before stay in the tables, others are named in the header as not scored.
     folder: default build/<profile>/results. clips: at most so many people's clips in each set. shelf: where checkpoints lie (default: the
-    shipped ones, then build's); root: of the store of known clips. Clip scores go to build/<profile>/tables/clips.csv.
+    shipped ones, then build's); root: of the store of known clips. Clip scores go to build/<profile>/tables/clips.csv,
+    with pictures to clips.html.
     """
     start, shelf = time.perf_counter(), shelf or Shelf(profile.name)
     folder, work = folder or paths.build_dir(profile.name) / "results", paths.build_dir(profile.name) / "tables"
@@ -206,4 +208,6 @@ def evaluate(
     about = {"data": f"embedded test speakers, both sets, {len(group.clips)} cross-dubs", "motion": corpus.cfg.motion, "track": CROSS}
     if len(group.rows) > 1:
         written.append(write_results(dubbing_agreement.TABLE, dubbing_agreement.rows_of(group, about), header, folder))
-    return [*written, *dubbing_run.keep_frames(made, done, folder, PICTURES)]
+    written += dubbing_run.keep_frames(made, done, folder, PICTURES)
+    written += dubbing_worst.keep_worst(made, done, scores, folder, how)
+    return [*written, dubbing_pages.write_page(made, done, scores, rows, header, work / "clips.html")]

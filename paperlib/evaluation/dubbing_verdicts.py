@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_systems import MINIS, OURS
-from paperlib.evaluation.dubbing_tables import FLAG, PAPER
+from paperlib.evaluation.dubbing_tables import FLAG
 from paperlib.evaluation.dubbing_tasks import CROSS
+from paperlib.evaluation.dubbing_words import PAPER
 from paperlib.paper import PAIRED
 from paperlib.results import Row, select
 

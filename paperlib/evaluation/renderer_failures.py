@@ -19,6 +19,7 @@ from paperlib.results import Row, write_results
 
 SHOWN = 6
 EXTREME = 0.9
+LIGHTER = 4  # a picture of errors is so many times lighter than they are: white at 64 grey levels
 TABLE = "figure8"
 PICTURES = "figure8_frames.npz"
 REASONS = {
@@ -41,6 +42,16 @@ def percentiles(values: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata
 
     return (rankdata(values) - 0.5) / len(values)
+
+
+def error_picture(pred: np.ndarray, truth: np.ndarray, lighter: int = LIGHTER) -> np.ndarray:
+    """How far pictures (..., H, W, 3) uint8 are from the truth, mean over colours, `lighter` times: grey uint8 of the same shape.
+
+    >>> error_picture(np.full((1, 1, 3), 10, np.uint8), np.full((1, 1, 3), 13, np.uint8)).tolist(), 255 // LIGHTER
+    ([[[12, 12, 12]]], 63)
+    """
+    error = np.abs(pred.astype(int) - truth.astype(int)).mean(-1, keepdims=True)
+    return np.clip(error * lighter, 0, 255).astype(np.uint8).repeat(3, -1)
 
 
 def error_name(lines: list[dict]) -> str:

@@ -93,7 +93,7 @@ def written(shelf, tmp_path_factory):
 
 def test_everything_is_cut_to_one_length_and_listed(written):
     paths, folder = written
-    assert [p.name for p in paths] == ["clips_toy.csv", "controls_dub_toy.json", "dub_toy_frames.npz"]
+    assert [p.name for p in paths] == ["clips_toy.csv", "controls_dub_toy.json", "dub_toy_frames.npz", "clips_toy.html"]
     rows, header = read_results("controls_dub_toy", folder / "results")
     pairs = sorted(header["clips"])
     assert header["frames"] == FRAMES - 1 and pairs[:2] == [["s1/a/0", "s1/b/0"], ["s1/b/0", "s1/a/0"]] and pairs[2][0] == "s2/a/0"
@@ -113,9 +113,16 @@ def test_everything_is_cut_to_one_length_and_listed(written):
 
 def test_frames_of_the_first_dub_are_kept(written):
     paths, _ = written
-    with np.load(paths[-1]) as kept:
+    with np.load(paths[2]) as kept:
         assert {"source", "truth", "frozen_mouth", "source_unchanged"} <= set(kept)
         assert np.array_equal(kept["source"], kept["source_unchanged"]) and 1 <= len(kept["names"]) <= 2
+
+
+def test_the_page_shows_every_dub_with_the_recording_wanted(written):
+    page = written[0][3].read_text()
+    assert page.count("<section") == 3 and "Generated video of recorded people" in page and "<th>recording B</th>" in page
+    assert "furthest from the truth" not in page and ">PSNR" not in page  # there is no truth to be far from
+    assert "opening r source" not in page and "leak index ↑</th>" in page
 
 
 def test_a_person_with_clips_enough_has_intervals(shelf):
