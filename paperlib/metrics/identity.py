@@ -63,7 +63,8 @@ def csim(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
     pred, target = np.asarray(pred, np.float64), np.asarray(target, np.float64)
     check_shape("pred", pred, (None, None))
     check_shape("target", target, pred.shape)
-    return (pred * target).sum(1) / (np.linalg.norm(pred, axis=1) * np.linalg.norm(target, axis=1))
+    dot, own, other = (np.einsum("td,td->t", *pair) for pair in ((pred, target), (pred, pred), (target, target)))
+    return dot / np.sqrt(own * other)
 
 
 def impostor_csim(people: list[np.ndarray]) -> tuple[float, float, int]:

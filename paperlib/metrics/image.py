@@ -7,6 +7,7 @@ Three traps of published code are closed here: uint8 pictures (differences wrap 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from paperlib.errors import InputError, check_shape
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
-_C1, _C2 = 0.01**2, 0.03**2  # (K L)^2 with data range L = 1
+C1, C2 = 0.01**2, 0.03**2  # (K L)^2 with data range L = 1
+EDGE = 1e-6  # by so much may a value miss [0, 1]
+LPIPS_PIXELS = 2**18  # of a picture, seen at a time
+PART = 2**17  # numbers of a clip that are worked on at a time: few enough to stay in the cache
 
 
 def check_images(name: str, images: Tensor) -> None:
@@ -23,11 +27,15 @@ def check_images(name: str, images: Tensor) -> None:
     if not isinstance(images, Tensor):
         raise InputError(f"{name}: expected a torch tensor (B, 3, H, W), got {type(images).__name__}")
     check_shape(name, images, (None, 3, None, None))
+    _check_float(name, images)
+    low, high = torch.aminmax(images.detach())
+    if not (low >= -EDGE and high <= 1 + EDGE):
+        raise InputError(f"{name}: values span [{low:.4g}, {high:.4g}], expected [0, 1]; rescale (or clamp a network's output)")
+
+
+def _check_float(name: str, images: Tensor) -> None:
     if not images.is_floating_point():
         raise InputError(f"{name}: {images.dtype} wraps around in differences; convert to float and divide by 255")
-    low, high = torch.aminmax(images.detach())
-    if not (low >= -1e-6 and high <= 1 + 1e-6):
-        raise InputError(f"{name}: values span [{low:.4g}, {high:.4g}], expected [0, 1]; rescale (or clamp a network's output)")
 
 
 def _check_pair(pred: Tensor, target: Tensor, mask: Tensor | None) -> None:
@@ -56,8 +64,22 @@ def mask_share(mask: Tensor) -> Tensor:
 
 def mse(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean squared error per image, (B,) float64; with `mask` (B, 1, H, W) the mask-weighted mean over the region."""
+    from paperlib.metrics import whole_frame
+
+    if mask is None and whole_frame.usable(pred, target):
+        errors, in_range = whole_frame.squared_error(pred, target)
+        if in_range:
+            return errors
     _check_pair(pred, target, mask)
-    return _mean_over((pred.double() - target.double()).square(), mask)
+    return torch.cat([_mean_over((a.double() - b.double()).square(), m) for a, b, m in _parts(pred, target, mask)])
+
+
+def _parts(pred: Tensor, target: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """A few frames of all three at a time, PART numbers of `pred` or a single frame."""
+    step = max(1, PART // pred[0].numel())
+    for start in range(0, len(pred), step):
+        part = slice(start, start + step)
+        yield pred[part], target[part], None if mask is None else mask[part]
 
 
 def _mean_over(values: Tensor, mask: Tensor | None) -> Tensor:
@@ -77,12 +99,16 @@ def psnr(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     return -10 * torch.log10(mse(pred, target, mask))
 
 
+def gaussian_taps() -> Tensor:
+    """(11,) float64: one axis of SSIM's Gaussian window, of sum 1."""
+    taps = torch.exp(-0.5 * ((torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2) / SSIM_SIGMA).square())
+    return taps / taps.sum()
+
+
 @functools.lru_cache(maxsize=32)
 def _gaussian_band(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(length - 10, length) matrix whose rows hold the 11-tap Gaussian: multiplying filters one axis, valid part only."""
-    taps = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
-    taps = torch.exp(-0.5 * (taps / SSIM_SIGMA).square())
-    taps = taps / taps.sum()
+    taps = gaussian_taps()
     rows = length - SSIM_WINDOW + 1
     band = torch.zeros(rows, length, dtype=torch.float64)
     for offset in range(SSIM_WINDOW):
@@ -99,6 +125,8 @@ def ssim_map(pred: Tensor, target: Tensor) -> Tensor:
     """
     if pred.shape != target.shape:
         raise ValueError(f"pred {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
+    _check_float("pred", pred)
+    _check_float("target", target)
     height, width = pred.shape[-2:]
     if min(height, width) < SSIM_WINDOW:
         raise InputError(f"SSIM needs pictures of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, got {height} x {width}")
@@ -110,8 +138,8 @@ def ssim_map(pred: Tensor, target: Tensor) -> Tensor:
     variances = squares - mean_x.square() - mean_y.square()
     covariance = cross - mean_x * mean_y
     mean_x, mean_y = mean_x + 0.5, mean_y + 0.5
-    luminance = (2 * mean_x * mean_y + _C1) / (mean_x.square() + mean_y.square() + _C1)
-    return luminance * (2 * covariance + _C2) / (variances + _C2)
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
+    return luminance * (2 * covariance + C2) / (variances + C2)
 
 
 def ssim_mean(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -131,16 +159,20 @@ def ssim(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Gaussian 11/1.5: equals skimage's gaussian_weights=True, use_sample_covariance=False, data_range=1.
     """
+    from paperlib.metrics import whole_frame
+
     _check_pair(pred, target, mask)
-    return ssim_mean(pred.double(), target.double(), mask)
+    if mask is None and min(pred.shape[-2:]) >= SSIM_WINDOW and whole_frame.usable(pred, target):
+        return whole_frame.ssim(pred, target)
+    return torch.cat([ssim_mean(a.double(), b.double(), m) for a, b, m in _parts(pred, target, mask)])
 
 
-def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | nn.Module = "alex", batch: int = 16) -> Tensor:
+def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | nn.Module = "alex", batch: int = 0) -> Tensor:
     """LPIPS v0.1 (Zhang et al. 2018) per image, (B,) float64; lower is nearer. AlexNet is the evaluation network.
 
     With `mask` the spatial map is averaged over the region (what lies outside still enters through the receptive
     fields). Needs at least 32 x 32 pixels and the weights of `net`; InputError otherwise. No gradient. `net` may also be
-    what `weights.load_lpips` returned.
+    what `weights.load_lpips` returned. batch: images at a time; 0: as many as are quickest.
     """
     from paperlib import weights
 
@@ -150,36 +182,40 @@ def lpips(pred: Tensor, target: Tensor, mask: Tensor | None = None, net: str | n
     module = weights.load_lpips(net, spatial=mask is not None) if isinstance(net, str) else net
     if module.spatial != (mask is not None):
         raise ValueError("LPIPS of a region needs load_lpips(net, spatial=True); of the whole picture, spatial=False")
-    module.to(pred.device)
-    values = []
-    with torch.no_grad():
-        for start in range(0, len(pred), batch):
-            part = slice(start, start + batch)
-            out = module(pred[part].float(), target[part].float(), normalize=True).double()
-            values.append(_mean_over(out, None if mask is None else mask[part]))
-    return torch.cat(values) if values else torch.zeros(0, dtype=torch.float64)
+    whole, region = _lpips(pred, target, mask, module, batch)
+    return whole if mask is None else region
 
 
-def lpips_both(pred: Tensor, target: Tensor, mask: Tensor, net: nn.Module, batch: int = 16) -> tuple[Tensor, Tensor]:
+def lpips_both(pred: Tensor, target: Tensor, mask: Tensor, net: nn.Module, batch: int = 0) -> tuple[Tensor, Tensor]:
     """(LPIPS of the whole pictures, LPIPS over the region of `mask`), (B,) float64 each: as two calls of `lpips`, in half the time.
 
     net: what `weights.load_lpips` returned, spatial or not. Layers' maps are averaged as they are for the first, enlarged for the second.
     """
     _check_pair(pred, target, mask)
+    return _lpips(pred, target, mask, net, batch)
+
+
+@torch.no_grad()
+def _lpips(pred: Tensor, target: Tensor, mask: Tensor | None, net: nn.Module, batch: int) -> tuple[Tensor, Tensor | None]:
+    net.to(pred.device)
+    batch = batch or max(1, LPIPS_PIXELS // (pred.shape[2] * pred.shape[3]))
     whole, region = [], []
-    with torch.no_grad():
-        for start in range(0, len(pred), batch):
-            part = slice(start, start + batch)
-            seen = [net.net.forward(net.scaling_layer(2 * x[part].float() - 1)) for x in (pred, target)]
-            total, enlarged = 0.0, 0.0
-            for a, b, linear in zip(*seen, net.lins, strict=True):
-                a, b = (x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10) for x in (a, b))
-                near = linear((a - b).square())
-                total = total + near.mean((1, 2, 3)).double()
-                enlarged = enlarged + nn.functional.interpolate(near, pred.shape[-2:], mode="bilinear", align_corners=False)
-            whole.append(total)
+    for start in range(0, len(pred), batch):
+        part = slice(start, start + batch)
+        maps = list(_lpips_maps(pred[part], target[part], net))
+        whole.append(sum(near.mean((1, 2, 3)).double() for near in maps))
+        if mask is not None:
+            enlarged = sum(nn.functional.interpolate(near, pred.shape[-2:], mode="bilinear", align_corners=False) for near in maps)
             region.append(_mean_over(enlarged.double(), mask[part]))
-    return torch.cat(whole), torch.cat(region)
+    return torch.cat(whole), torch.cat(region) if region else None
+
+
+def _lpips_maps(pred: Tensor, target: Tensor, net: nn.Module) -> Iterator[Tensor]:
+    """Of each layer, (B, 1, h, w): the weighted squared difference of features of length 1. Both in one pass, channels last: quicker."""
+    both = torch.cat([pred, target]).float().contiguous(memory_format=torch.channels_last)
+    for features, weigh in zip(net.net.forward(net.scaling_layer(2 * both - 1)), net.lins, strict=True):
+        a, b = (features / (features.norm(dim=1, keepdim=True) + 1e-10)).chunk(2)
+        yield weigh((a - b).square())
 
 
 def mouth_skill(pred: Tensor, target: Tensor, frozen: Tensor, mask: Tensor) -> Tensor:

@@ -16,6 +16,22 @@ def test_csim_is_the_paired_cosine():
         csim(a, b[:2])
 
 
+def test_the_all_pairs_trap_is_real_and_closed():
+    """The mean of the T x T matrix is not CSIM: it punishes a moving head, forgives a wrong order and takes clips of two lengths."""
+    turning = np.linspace(0, 2, 20)
+    faces = np.stack([np.cos(turning), np.sin(turning)], 1)
+    wrong, wrong_backwards = (faces @ faces.T).mean(), (faces[::-1] @ faces.T).mean()
+    assert wrong < 0.8 and wrong_backwards == pytest.approx(wrong)
+    np.testing.assert_allclose(csim(faces, faces), 1)
+    assert csim(faces[::-1], faces).mean() < 0.5
+    assert csim(faces, faces).shape == (20,)  # never a matrix
+    assert (faces[:7] @ faces.T).mean() > 0  # a number, without a word
+    with pytest.raises(ValueError, match="target"):
+        csim(faces[:7], faces)
+    with pytest.raises(ValueError, match="pred"):
+        csim(faces[:, None], faces[None])  # broadcast, that would be all pairs
+
+
 def test_impostor_csim_over_all_pairs_of_people():
     people = [np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([[1.0, 1.0], [np.nan, np.nan]])]
     mean, highest, pairs = impostor_csim(people)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from paperlib import weights
 from paperlib.errors import InputError
 from paperlib.metrics import image
 
@@ -83,8 +84,6 @@ def test_lpips_values_order_and_regions():
     assert image.lpips(target, target).tolist() == [0, 0, 0]
     assert (image.lpips(worse, target) > image.lpips(pred, target)).all()
     assert image.lpips(pred, target, batch=2).tolist() == pytest.approx(image.lpips(pred, target).tolist(), rel=1e-4)
-    from paperlib import weights
-
     reference = weights.load_lpips()(pred * 2 - 1, target * 2 - 1).flatten()  # its authors' call: inputs in [-1, 1]
     assert image.lpips(pred, target).tolist() == pytest.approx(reference.tolist(), rel=1e-4)
     assert image.lpips(pred, target, net=weights.load_lpips()).tolist() == pytest.approx(reference.tolist(), rel=1e-4)
@@ -106,9 +105,25 @@ def test_the_uint8_trap_is_real_and_closed():
     x, y = (torch.from_numpy(v).permute(2, 0, 1)[None] for v in (a, b))
     honest = image.psnr(x / 255, y / 255).item()
     assert wrapped > honest + 5
-    for metric in (image.psnr, image.ssim, image.lpips, image.mse):
+    mask = torch.ones(1, 1, 64, 64)
+    others = [lambda x, y: image.lpips_both(x, y, mask, weights.load_lpips()), lambda x, y: image.mouth_skill(x, y, y, mask)]
+    for metric in (image.psnr, image.ssim, image.lpips, image.mse, image.ssim_mean, image.ssim_map, *others):
         with pytest.raises(InputError, match="uint8.*divide by 255"):
             metric(x, y)
+        with pytest.raises(InputError, match="uint8.*divide by 255"):
+            metric(x / 255, y)
+
+
+def test_the_lpips_range_trap_is_real_and_closed():
+    pred, target = _pair(size=64, width=64, noise=0.1)
+    net = weights.load_lpips()
+    wrong = net(pred, target).flatten()  # [0, 1] where [-1, 1] is expected
+    assert (wrong < 0.95 * image.lpips(pred, target, net=net)).all()
+    mask = torch.ones(3, 1, 64, 64)
+    for metric in (lambda a, b: image.lpips(a, b, net=net), lambda a, b: image.lpips_both(a, b, mask, net)):
+        for bad in ((2 * pred - 1, 2 * target - 1), (pred, 2 * target - 1), (255 * pred, 255 * target)):
+            with pytest.raises(InputError, match=r"expected \[0, 1\]"):
+                metric(*bad)
 
 
 @pytest.mark.parametrize("metric", [image.psnr, image.ssim, image.lpips])
@@ -147,12 +162,10 @@ def test_mouth_skill_by_hand():
 
 
 def test_lpips_of_picture_and_region_in_one_pass():
-    from paperlib.weights import load_lpips
-
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.rand(3, 3, 48, 40, generator=generator) for _ in range(2))
     mask = torch.zeros(3, 1, 48, 40)
     mask[:, :, 20:40, 5:25] = 1
-    whole, region = image.lpips_both(a, b, mask, load_lpips("alex"), batch=2)
-    torch.testing.assert_close(whole, image.lpips(a, b, net=load_lpips("alex")), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(region, image.lpips(a, b, mask, net=load_lpips("alex", spatial=True)), rtol=1e-5, atol=1e-6)
+    whole, region = image.lpips_both(a, b, mask, weights.load_lpips("alex"), batch=2)
+    torch.testing.assert_close(whole, image.lpips(a, b, net=weights.load_lpips("alex")), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(region, image.lpips(a, b, mask, net=weights.load_lpips("alex", spatial=True)), rtol=1e-5, atol=1e-6)
