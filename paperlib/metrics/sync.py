@@ -1,8 +1,8 @@
 """Sync: what the SyncNet-style numbers say, with their short-clip bias, and a judge that uses no network.
 
 LSE-C ("Sync") has a floor that depends on the clip's length: features without any information already score above 0, because the
-released arithmetic averages in zero padding. So a score is reported with its masked variant and that floor, and beside
-`opening_judge`, which compares the lip opening itself with the truth.
+released arithmetic averages in zero padding. So a score is reported with its masked variant and that floor, not at all where a clip is
+too short, and beside `opening_judge`, which compares the lip opening itself with the truth.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paperlib.errors import check_shape
 from paperlib.metrics.statistics import Interval, correlation
 
 VSHIFT = 15  # lags of -15 ... 15 windows, as the command-line tools
@@ -19,11 +20,15 @@ FRAMES_PER_WINDOW = 5
 
 @dataclass(frozen=True)
 class SyncReport:
-    """Scores of one clip. `*_masked` are nan where the clip is too short for them; `floor` is LSE-C without any information."""
+    """Scores of one clip, nan where it is too short for them; `floor` is the LSE-C that the zero padding gives to no information.
+
+    `lse_c_masked` is free of the padding but not of luck: the smallest of many means of few distances is small by chance, so beside
+    it belongs that of the same lips with somebody else's speech.
+    """
 
     lse_d: float
     lse_c: float
-    offset: int
+    offset: float
     lse_d_masked: float
     lse_c_masked: float
     offset_masked: float
@@ -37,18 +42,41 @@ def sync(lip_emb, audio_emb, vshift: int = VSHIFT) -> SyncReport:
     """Classic and masked LSE-D, LSE-C and offset of one clip's window features, tensors (T, D), from `models.syncnet`.
 
     Lower LSE-D and higher LSE-C are taken for better; systems trained against such a network can beat real video, so this
-    never ranks alone. The offset is in frames.
+    never ranks alone. The offset is in frames. A clip of `vshift` windows or fewer has no score: at the outermost lags the
+    released arithmetic (`models.syncnet.sync_scores`, here from one table of distances) compares its lips with nothing but zeros.
     """
-    from paperlib.models.syncnet import sync_scores
+    table, padding = _distances(lip_emb, audio_emb)
+    n, lags = len(table), np.arange(-vshift, vshift + 1)
+    norm = float(lip_emb.detach().double().norm(dim=1).mean())
+    unrelated = float((table.sum() - np.trace(table)) / (n * (n - 1)))
+    scores = (float("nan"),) * 6
+    if n > vshift:
+        sums = np.array([np.trace(table, lag) for lag in lags])
+        left_out = np.array([padding[n - lag :].sum() if lag > 0 else padding[:-lag].sum() for lag in lags])
+        scores = *_scores((sums + left_out) / n), *_scores(sums / (n - np.abs(lags)))
+    return SyncReport(*scores, no_information_confidence(n, norm, unrelated, vshift), n, norm, unrelated)
 
-    classic = sync_scores(lip_emb, audio_emb, vshift=vshift, masked=False)
-    nan = float("nan")
-    masked = (nan, nan, nan)
-    if len(lip_emb) > vshift:
-        scores = sync_scores(lip_emb, audio_emb, vshift=vshift, masked=True)
-        masked = (scores.lse_d, scores.lse_c, float(scores.offset))
-    floor = no_information_confidence(classic.windows, classic.lip_norm, classic.unrelated, vshift)
-    return SyncReport(classic.lse_d, classic.lse_c, classic.offset, *masked, floor, classic.windows, classic.lip_norm, classic.unrelated)
+
+def _distances(lip_emb, audio_emb) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (T, T) of lip windows, rows, from speech windows, columns, and (T,) from zeros.
+
+    1e-6 is added to each difference, as torch's pairwise_distance does in the released code.
+    """
+    check_shape("lip_emb", lip_emb, (None, None))
+    check_shape("audio_emb", audio_emb, tuple(lip_emb.shape))
+    if len(lip_emb) < 2:
+        raise ValueError(f"lip_emb: {len(lip_emb)} windows are too few")
+    lip, speech = (x.detach().cpu().double().numpy() for x in (lip_emb, audio_emb))
+    lip = lip + 1e-6
+    own = (lip**2).sum(1)
+    squares = own[:, None] + (speech**2).sum(1) - 2 * (lip @ speech.T)
+    return np.sqrt(squares.clip(0)), np.sqrt(own)
+
+
+def _scores(means: np.ndarray) -> tuple[float, float, float]:
+    """(LSE-D, LSE-C, offset) of the mean distance at each lag, the most negative first."""
+    best = int(means.argmin())
+    return float(means[best]), float(np.median(means) - means[best]), float(len(means) // 2 - best)
 
 
 def official_sync(frames, wave, net=None, vshift: int = VSHIFT) -> SyncReport:
@@ -101,15 +129,18 @@ def padding_artefact(
     """
     import torch
 
+    from paperlib.models.syncnet import sync_scores
+
     generator = torch.Generator().manual_seed(seed)
     rows = []
     for t in windows:
-        reports = [sync(*unrelated_features(t, norm, common, dims, generator)) for _ in range(repeats)]
+        draws = [unrelated_features(t, norm, common, dims, generator) for _ in range(repeats)]
+        reports = [sync_scores(*draw) for draw in draws]
         classic = np.array([r.lse_c for r in reports])
         rows.append({
             "windows": t, "seconds": (t + FRAMES_PER_WINDOW) / 25, "measured": float(classic.mean()), "sd": float(classic.std(ddof=1)),
             "closed_form": no_information_confidence(t, norm, norm * (2 - 2 * common) ** 0.5),
-            "masked": float(np.mean([r.lse_c_masked for r in reports])),
+            "masked": float(np.mean([sync(*draw).lse_c_masked for draw in draws])),
             "edge": float(np.mean([abs(r.offset) >= VSHIFT - 2 for r in reports])),
             "in_sync": float(np.mean([abs(r.offset) <= 1 for r in reports])),
         })  # fmt: skip

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from paperlib.metrics.sync import no_information_confidence, opening_judge, padding_artefact, sync, unrelated_features
+from paperlib.models.syncnet import sync_scores
 
 
 def _features(n, dim=256, seed=0, norm=7.0):
@@ -20,6 +21,20 @@ def test_matching_features_are_in_sync_and_shifted_ones_are_found():
     assert abs(late.offset) == abs(late.offset_masked) == 3
 
 
+@pytest.mark.parametrize(("windows", "vshift"), [(16, 15), (40, 15), (12, 4)])
+def test_one_table_gives_the_released_arithmetic_and_its_masked_variant(windows, vshift):
+    lip = _features(windows, 64, 1)
+    speech = lip.roll(2, 0) + _features(windows, 64, 2, 5.0)
+    report, classic, masked = sync(lip, speech, vshift), *(sync_scores(lip, speech, vshift, masked) for masked in (False, True))
+    assert (report.lse_d, report.lse_c, report.offset) == pytest.approx(classic[:3], abs=1e-5)
+    assert (report.lse_d_masked, report.lse_c_masked, report.offset_masked) == pytest.approx(masked[:3], abs=1e-5)
+    assert (report.windows, report.lip_norm, report.unrelated) == pytest.approx(classic[4:], abs=1e-4)
+    with pytest.raises(ValueError, match="audio_emb: expected shape"):
+        sync(lip, speech[:5])
+    with pytest.raises(ValueError, match="1 windows are too few"):
+        sync(lip[:1], speech[:1])
+
+
 @pytest.mark.parametrize(("windows", "expected"), [(24, 0.85), (59, 0.34), (95, 0.21)])
 def test_floor_matches_unrelated_features_and_shrinks_with_length(windows, expected):
     """Independent features of norm 7: LSE-C comes from the padding alone, at a lag of +-15 (PEERS: .85, .34, .21)."""
@@ -30,10 +45,18 @@ def test_floor_matches_unrelated_features_and_shrinks_with_length(windows, expec
     assert report.lse_c_masked < 0.5 * report.lse_c
 
 
-def test_short_clips_have_no_masked_value():
-    report = sync(_features(12), _features(12, seed=3), vshift=15)
-    assert np.isnan([report.lse_d_masked, report.lse_c_masked, report.offset_masked]).all()
-    assert np.isfinite(report.lse_c)
+@pytest.mark.parametrize("windows", [10, 12, 15])
+def test_the_short_clip_trap_is_real_and_closed(windows):
+    """The released arithmetic has a Sync and an offset for features that know nothing of each other; ours has none."""
+    lip, speech = _features(windows, 1024, 1), _features(windows, 1024, 2)
+    wrong = sync_scores(lip, speech)
+    assert wrong.lse_c > 0.5 and abs(wrong.offset) >= 9
+    with pytest.raises(ValueError, match=f"{windows} windows are too few"):
+        sync_scores(lip, speech, masked=True)
+    report = sync(lip, speech)
+    assert np.isnan([report.lse_d, report.lse_c, report.offset, report.lse_d_masked, report.lse_c_masked, report.offset_masked]).all()
+    assert report.windows == windows and report.floor == pytest.approx(wrong.lse_c, abs=0.15)
+    assert np.isfinite(sync(_features(16), _features(16, seed=3)).lse_c_masked)
 
 
 def _opening(n=150):
