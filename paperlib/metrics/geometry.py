@@ -17,21 +17,21 @@ MM_PER_UNIT = 100.0  # one model unit is 10 cm
 
 
 @dataclass(frozen=True)
-class Lmd:
-    """A definition of LMD: its unit and where it comes from."""
+class Variant:
+    """A definition of LMD or AED: its unit, what it is and who uses it."""
 
     unit: str
     text: str
 
 
-LMD_VARIANTS: dict[str, Lmd] = {
-    "mouth_px": Lmd("px", "mean Euclidean distance of the 20 mouth points"),
-    "face_px": Lmd("px", "mean Euclidean distance of all 68 points"),
-    "mouth_interocular": Lmd("interocular", "mouth_px divided by the target's distance of the outer eye corners"),
-    "face_interocular": Lmd("interocular", "face_px divided by the target's distance of the outer eye corners"),
-    "mouth_centred_px": Lmd("px", "mouth_px after each mouth is centred on its mean: shape without place"),
-    "atvgnet_sum": Lmd("px, summed", "as mouth_centred_px but summed over the 20 points (ATVGnet's evaluation_matrix.py, Chen 2019)"),
-    "vico_abs": Lmd("px", "mean absolute difference per coordinate of the 20 mouth points (ViCo challenge)"),
+LMD_VARIANTS: dict[str, Variant] = {
+    "mouth_px": Variant("px", "mean Euclidean distance of the 20 mouth points"),
+    "face_px": Variant("px", "mean Euclidean distance of all 68 points"),
+    "mouth_interocular": Variant("interocular", "mouth_px divided by the target's distance of the outer eye corners"),
+    "face_interocular": Variant("interocular", "face_px divided by the target's distance of the outer eye corners"),
+    "mouth_centred_px": Variant("px", "mouth_px after each mouth is centred on its mean: shape without place"),
+    "atvgnet_sum": Variant("px, summed", "as mouth_centred_px but summed over the 20 points (ATVGnet's evaluation_matrix.py, Chen 2019)"),
+    "vico_abs": Variant("px", "mean absolute difference per coordinate of the 20 mouth points (ViCo challenge)"),
 }
 
 
@@ -65,6 +65,13 @@ def lmd(pred, target, variant: str = "mouth_px") -> np.ndarray:
 
 
 AED_NORMS = ("mean", "sum", "rms", "euclidean")
+AED_VARIANTS: dict[str, Variant] = {
+    "mean": Variant("sd", "mean absolute difference of the 64 expression coefficients (PIRenderer's line)"),
+    "sum": Variant("sd, summed", "the same, summed over the 64 and not divided (GAGAvatar)"),
+    "rms": Variant("sd", "root of the mean squared difference of the 64 (Next3D's evaluation.py)"),
+    "euclidean": Variant("sd", "length of the difference; first-order-model's AED is a length too, of identity features"),
+    "mm": Variant("mm", "mean distance of the face mesh's vertices that the difference makes (`aed_mm`; ours)"),
+}
 
 
 def aed(pred, target, norm: str = "mean", projection=None) -> np.ndarray:

@@ -68,8 +68,17 @@ def test_aed_norms_by_hand():
     pred[0, :2] = [3.0, -4.0]
     values = {norm: aed(pred, target, norm)[0] for norm in geometry.AED_NORMS}
     assert values == pytest.approx({"mean": 7 / 64, "sum": 7.0, "rms": 5 / 8, "euclidean": 5.0})
+    assert set(geometry.AED_VARIANTS) == {*geometry.AED_NORMS, "mm"} and all(v.unit and v.text for v in geometry.AED_VARIANTS.values())
     with pytest.raises(ValueError, match="choose one of"):
         aed(pred, target, "max")
+
+
+def test_one_difference_has_as_many_aeds_as_norms():
+    pred, target = np.random.default_rng(0).normal(size=(2, 5, 64))
+    values = {norm: aed(pred, target, norm) for norm in geometry.AED_NORMS}
+    np.testing.assert_allclose(values["sum"], 64 * values["mean"])
+    np.testing.assert_allclose(values["euclidean"], 8 * values["rms"])
+    assert (values["rms"] > values["mean"]).all()
 
 
 def _basis(seed=0):
