@@ -146,6 +146,13 @@ def rasterizer() -> dict:
     return run()
 
 
+def metrics() -> dict:
+    """PSNR, SSIM, LPIPS, Sync and CSIM against the libraries they are tested against; the comparison in which ours is least ahead."""
+    from benchmarks.bench_metrics import run
+
+    return run()
+
+
 def prepare() -> dict:
     """Clips per minute of a VoxCeleb-layout folder, and peak memory with few and many clips."""
     from benchmarks.bench_prepare import run
@@ -156,14 +163,15 @@ def prepare() -> dict:
 def main() -> None:
     """Run all, or those named on the command line."""
     checkpoints.set_threads()
-    names = sys.argv[1:] or ["rasterizer", "corpus", "prepare", "train_expression", "train_renderer", "step", "dub", "dubbing"]
+    names = sys.argv[1:] or ["rasterizer", "metrics", "corpus", "prepare", "train_expression", "train_renderer", "step", "dub", "dubbing"]
     results = {}
     print(f"{'benchmark':<18}{'ours':>12}{'reference':>12}{'ratio':>9}  unit; against")
     for name in names:
         results[name] = r = globals()[name]()
         print(f"{name:<18}{r['ours']:>12.4g}{r['reference']:>12.4g}{r['ratio']:>9.3g}  {r['unit']}; {r['against']}", flush=True)
-        for key in r.keys() - {"ours", "reference", "ratio", "unit", "against"}:
-            print(f"{'':<18}{key}: {r[key]}")
+        for key, value in r.items():
+            if key not in ("ours", "reference", "ratio", "unit", "against"):
+                print(f"{'':<18}{key}: {value}")
     atomic_write(paths.BUILD / "bench.json", (json.dumps(results, indent=1) + "\n").encode())
 
 
