@@ -2,7 +2,7 @@
 # # 09 Evaluation: tables 1 and 2
 # *A metric is a protocol. Change the region, the number type or the average, and the same two clips get another number.*
 #
-# **You need**: 00, 08. **You learn**: six metrics on one clip, three traps that raise a score without raising quality, what our networks reach on
+# **You need**: 00, 08. **You learn**: six metrics on one clip, four traps that raise a score without raising quality, what our networks reach on
 # unseen people, and what the paper's tables can and cannot be compared with.
 #
 # **Minutes**: read 50 · smoke 0.7 · classroom 0.8
@@ -175,6 +175,42 @@ print(f"the detector's own error on the truth: {own_error:.2f} px")
 # The same two clips, and numbers that differ more than tenfold. And on the embedded corpus the true landmarks are known, so the detector itself can be
 # tested: its own error is printed last. A difference in LMD that is much smaller than it says little.
 #
+# ### Coefficients: AED
+# AED asks the face model: how far are the expression coefficients of the dub from those of the truth? A video has no coefficients, so something must read them off the
+# frames. Here our regressor does, frame by frame, off dub and truth alike, as in tables 1 and 2. In print, one finds these under the same three letters:
+
+# %%
+show = [f"| `{name}` | {v.unit} | {v.text} |" for name, v in geometry.AED_VARIANTS.items()]
+display(Markdown("\n".join(["| variant | unit | definition |", "| --- | --- | --- |", *show])))
+
+# %% tags=["nbval-ignore-output"]
+from paperlib.evaluation.dubbing_instruments import instruments
+from paperlib.evaluation.expression_measures import yardstick
+from paperlib.face3d.morphable_model import default_model
+
+tools = instruments(Shelf("classroom"))
+read = {name: tools.expressions(as_bytes(video)[at]) for name, video in {"our dub": videos["our dub"], "truth": truth}.items()}
+
+
+def aed(variant, pred, target, directions=None):
+    """Mean over frames of one variant; in all directions or in some."""
+    if variant == "mm":
+        return geometry.aed_mm(pred, target, default_model().exp_basis, projection=directions).mean()
+    return geometry.aed(pred, target, variant, directions).mean()
+
+
+label("measured", "AED of our dub; coefficients of dub and truth read off the frames by our regressor.")
+print(f"{'':10} {'all':>8} {'mouth':>8}  directions of the coefficients")
+for name, v in geometry.AED_VARIANTS.items():
+    print(f"{name:10} {aed(name, read['our dub'], read['truth']):8.3f} {aed(name, read['our dub'], read['truth'], yardstick().mouth):8.3f}  {v.unit}")
+known = target.coeffs[at][:, 80:144]
+print(f"the regressor's own error on the truth: mean {aed('mean', read['truth'], known):.3f}, in the mouth's directions {aed('mean', read['truth'], known, yardstick().mouth):.3f} sd")
+
+# %% [markdown]
+# The sum is exactly 64 times the mean, and the length 8 times the root mean square: the same distance, and one can print it 64 times as large. *Mouth* keeps
+# the directions that move mostly the mouth; brows and eyelids, of which the speech says nothing, drop out. The millimetres
+# say what it is on a face. The reader has an error of its own again, printed last. What it misreads in dub and truth alike cancels out, the rest does not.
+#
 # ### Features: LPIPS and CSIM
 # LPIPS compares features of a network trained on ImageNet. CSIM compares descriptors of a face network: does it look like the same person? Strangers have
 # a high cosine too, so CSIM needs an **impostor value** beside it.
@@ -234,7 +270,7 @@ plt.show()
 #
 # One clip proves nothing about systems. It shows which questions the metrics answer.
 #
-# ## Three traps
+# ## Four traps
 # Each of these has been found in published evaluation code. Each gives a number, without any warning.
 #
 # ### Trap 1: bytes wrap around
@@ -321,6 +357,81 @@ refused(lambda: identity.csim(faces["our dub"][:3], faces["truth"]))
 # %% [markdown]
 # *Picture: the matrix of cosines between frames of the dub and of the truth. Only its diagonal is CSIM.* The matrix product takes clips of different lengths without
 # a word. Our function compares frame with frame, and refuses them.
+#
+# ### Trap 4: Sync of a short clip
+# SyncNet turns each window of lips and of speech into a vector. The speech is moved past the lips, by −15 to 15 frames, and for each of these 31 lags the mean distance
+# is taken. The Sync of the tables, LSE-C, is the median of the 31 means less the smallest. Where the moved speech ends, the released code puts zeros.
+
+# %%
+from paperlib.evaluation.expression_sync import confidence
+from paperlib.metrics.sync import sync
+from paperlib.metrics.sync_windows import similarity
+from paperlib.models.judge import SPAN
+from paperlib.training import judge as judging
+
+
+def wrong_sync(lip, speech, most=15):
+    """LSE-C as it is released: zeros fill up the speech, and count."""
+    filled = torch.nn.functional.pad(speech, (0, 0, most, most))
+    means = torch.stack([(lip - filled[k : k + len(lip)]).norm(dim=1).mean() for k in range(2 * most + 1)])
+    return float(means.median() - means.min())
+
+
+@torch.no_grad()
+def vectors(clip):
+    """Our judge's vectors, of length 1, of every window of lips and of speech."""
+    item = judging.mouth_item(clip, tools.judge.size)
+    middles = torch.arange(SPAN // 2, len(clip) - SPAN // 2)
+    return tools.judge.embed_mouth(judging.windows(item.mouths, middles)), tools.judge.embed_sound(item.mfcc[middles])
+
+
+def cuts(pairs, frames):
+    """Every fifth cut of so many frames."""
+    n = frames - SPAN + 1
+    return [(lip[k : k + n], speech[k : k + n]) for lip, speech in pairs for k in range(0, min(len(lip), len(speech)) - n + 1, 5)]
+
+
+seen = [vectors(c) for c in (source, target, stranger)]
+speech_of = {"its own speech": seen, "a stranger's speech": [(seen[i][0], seen[j][1]) for i, j in ((0, 2), (1, 2), (2, 0), (2, 1))]}
+MEASURES = {
+    "LSE-C as released": wrong_sync,
+    "LSE-C, only real speech": lambda lip, speech: sync(lip, speech).lse_c_masked,
+    "our judge: lag 0 less median": lambda lip, speech: confidence(similarity(lip.numpy(), speech.numpy())),
+}
+lengths = (10, 12, 15, 18, 20, 22, 25, 30, 40, 50)
+curves = {(m, s): [np.mean([of(*cut) for cut in cuts(pairs, n)]) for n in lengths] for m, of in MEASURES.items() for s, pairs in speech_of.items()}
+STYLE = {"its own speech": ("o-", PALETTE[0]), "a stranger's speech": ("s--", PALETTE[3])}
+fig, axes = plt.subplots(1, 3, figsize=(9.4, 2.7), sharex=True)
+for ax, m in zip(axes, MEASURES, strict=True):
+    for s, (style, colour) in STYLE.items():
+        ax.plot(lengths, curves[m, s], style, color=colour, markersize=4, label=s)
+    ax.set(xlabel="frames in the clip", xticks=range(10, 51, 10), ylim=(-0.05, 0.58))
+    ax.set_title(m, fontsize=9)
+    ax.axhline(0, color="0.6", linewidth=0.8)
+axes[0].set_ylabel("score")
+axes[0].legend(fontsize=8, loc="upper left")
+plt.show()
+
+# %% [markdown]
+# *Picture: three ways to score sync, over the length of the clip; circles: lips with their own speech, squares: the same lips with a stranger's speech, whose honest score
+# is 0. Left: look how near the two come as the clip gets shorter. Middle: no zeros, and no value for the shortest clips, but the squares are far from 0. Right: no lag is
+# chosen, and the squares stay near 0.*
+
+# %% tags=["nbval-ignore-output"]
+label("measured", "three test clips in cuts of so many frames, means; vectors of our judge, so no number here is one of the official SyncNet.")
+for n in (10, 20, 30, 50):
+    print(f"{n} frames, as released: " + ", ".join(f"{s} {curves['LSE-C as released', s][lengths.index(n)]:.2f}" for s in speech_of))
+
+# %%
+nine = cuts(speech_of["a stranger's speech"], 15)[0]
+print(f"15 frames, {len(nine[0])} windows: Sync {sync(*nine).lse_c}, only real speech {sync(*nine).lse_c_masked}")
+
+# %% [markdown]
+# Two things happen. A zero is nearer to any lips than a stranger's speech is (distance 1 against about 1.4), so the lags with most zeros win, and the number tells how long
+# the clip is. And of 31 means of few windows, one is small by luck; whoever takes the smallest, takes the luck too. A clip of LRW has 29 frames.
+#
+# Our function gives no score to a clip that is not longer than its lags, and leaves the zeros out of the others. Against luck only another rule helps: our tables choose no
+# lag, they ask at lag 0.
 #
 # ## Our networks on unseen people
 # Now all pairs, in both directions, of all test speakers. Two test sets play the part of the paper's two: people who hold **still**, and people with **strong head motion**.

@@ -67,14 +67,15 @@ CARDS: dict[str, Card] = {
         ),
         Card(
             "sync", "", "higher",
-            "LSE-C: median minus minimum over 31 lags of the mean feature distance; masked variant and no-information floor beside it",
-            "the judge SyncNet named in the row", "mouth", "mean over clips", "clips of 15 windows or fewer have no masked value",
+            "our judge: mean cosine at lag 0 less the median over lags of +-10 frames; "
+            "official SyncNet: LSE-C, median minus minimum over 31 lags of the mean distance, only where there is speech",
+            "the network named in the row", "mouth", "mean over clips", "clips of 10 windows or fewer have no value (LSE-C: 15)",
             "metrics.sync:sync", "network, crop, clip length, track filter",
         ),
         Card(
             "aed", "sd", "lower",
             "mean absolute difference of the 64 expression coefficients; also over mouth directions and in mm on the mesh",
-            "coefficients of the embedded corpus (known truth), or fitted", "expression", _FRAMES, "none on known truth",
+            "our regressor, off single frames of result and target; for stage 1 the known coefficients", "expression", _FRAMES, "none",
             "metrics.geometry:aed", "extractor, norm, mean or sum",
         ),
     )

@@ -20,10 +20,10 @@ FRAMES_PER_WINDOW = 5
 
 @dataclass(frozen=True)
 class SyncReport:
-    """Scores of one clip, nan where it is too short for them, and two numbers that lips and speech get without any information.
+    """Scores of one clip, nan where it is too short for them; `floor` is the LSE-C that the zero padding gives to no information.
 
-    `floor` is what the zero padding adds to LSE-C. `chance` is the masked LSE-C of the same lips with the same speech backwards: the
-    smallest of many means of few distances is small by luck alone.
+    `lse_c_masked` is free of the padding but not of luck: the smallest of many means of few distances is small by chance, so beside
+    it belongs that of the same lips with somebody else's speech.
     """
 
     lse_d: float
@@ -33,7 +33,6 @@ class SyncReport:
     lse_c_masked: float
     offset_masked: float
     floor: float
-    chance: float
     windows: int
     lip_norm: float
     unrelated: float
@@ -50,13 +49,12 @@ def sync(lip_emb, audio_emb, vshift: int = VSHIFT) -> SyncReport:
     n, lags = len(table), np.arange(-vshift, vshift + 1)
     norm = float(lip_emb.detach().double().norm(dim=1).mean())
     unrelated = float((table.sum() - np.trace(table)) / (n * (n - 1)))
-    scores, chance = (float("nan"),) * 6, float("nan")
+    scores = (float("nan"),) * 6
     if n > vshift:
-        sums, real = _along(table, lags), n - np.abs(lags)
+        sums = np.array([np.trace(table, lag) for lag in lags])
         left_out = np.array([padding[n - lag :].sum() if lag > 0 else padding[:-lag].sum() for lag in lags])
-        scores = *_scores((sums + left_out) / n), *_scores(sums / real)
-        chance = _scores(_along(table[:, ::-1], lags) / real)[1]
-    return SyncReport(*scores, no_information_confidence(n, norm, unrelated, vshift), chance, n, norm, unrelated)
+        scores = *_scores((sums + left_out) / n), *_scores(sums / (n - np.abs(lags)))
+    return SyncReport(*scores, no_information_confidence(n, norm, unrelated, vshift), n, norm, unrelated)
 
 
 def _distances(lip_emb, audio_emb) -> tuple[np.ndarray, np.ndarray]:
@@ -73,11 +71,6 @@ def _distances(lip_emb, audio_emb) -> tuple[np.ndarray, np.ndarray]:
     own = (lip**2).sum(1)
     squares = own[:, None] + (speech**2).sum(1) - 2 * (lip @ speech.T)
     return np.sqrt(squares.clip(0)), np.sqrt(own)
-
-
-def _along(table: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Sums of the table's diagonals at `lags`."""
-    return np.array([np.trace(table, lag) for lag in lags])
 
 
 def _scores(means: np.ndarray) -> tuple[float, float, float]:

@@ -29,19 +29,10 @@ def test_one_table_gives_the_released_arithmetic_and_its_masked_variant(windows,
     assert (report.lse_d, report.lse_c, report.offset) == pytest.approx(classic[:3], abs=1e-5)
     assert (report.lse_d_masked, report.lse_c_masked, report.offset_masked) == pytest.approx(masked[:3], abs=1e-5)
     assert (report.windows, report.lip_norm, report.unrelated) == pytest.approx(classic[4:], abs=1e-4)
-    assert report.chance == pytest.approx(sync_scores(lip, speech.flip(0), vshift, True).lse_c, abs=1e-5)
     with pytest.raises(ValueError, match="audio_emb: expected shape"):
         sync(lip, speech[:5])
     with pytest.raises(ValueError, match="1 windows are too few"):
         sync(lip[:1], speech[:1])
-
-
-def test_chance_is_what_unrelated_lips_and_speech_get():
-    reports = [sync(*unrelated_features(20, 1.0, 0.0, 16, torch.Generator().manual_seed(k))) for k in range(40)]
-    found, chance = (np.mean([getattr(r, key) for r in reports]) for key in ("lse_c_masked", "chance"))
-    assert chance == pytest.approx(found, rel=0.1) and chance > 0.1  # far from 0: the smallest of 31 means
-    lips = _features(20, 16, norm=1.0)
-    assert sync(lips, lips).lse_c_masked > 3 * sync(lips, lips).chance
 
 
 @pytest.mark.parametrize(("windows", "expected"), [(24, 0.85), (59, 0.34), (95, 0.21)])
@@ -63,9 +54,7 @@ def test_the_short_clip_trap_is_real_and_closed(windows):
     with pytest.raises(ValueError, match=f"{windows} windows are too few"):
         sync_scores(lip, speech, masked=True)
     report = sync(lip, speech)
-    assert np.isnan(
-        [report.lse_d, report.lse_c, report.offset, report.lse_d_masked, report.lse_c_masked, report.offset_masked, report.chance]
-    ).all()
+    assert np.isnan([report.lse_d, report.lse_c, report.offset, report.lse_d_masked, report.lse_c_masked, report.offset_masked]).all()
     assert report.windows == windows and report.floor == pytest.approx(wrong.lse_c, abs=0.15)
     assert np.isfinite(sync(_features(16), _features(16, seed=3)).lse_c_masked)
 
