@@ -219,7 +219,7 @@ def _draw6(results: Path, folder: Path, beta: str) -> Path:
         stamp(fig, f"embedded test speakers, cross-dub, {beta} expressions, first seed, {header['steps']} steps, native pixels enlarged")
         alt = "Ablation pictures: " + ", ".join(h for h in FIGURE6.values()) + "; a row for each of several test speakers."
         inputs = [results / "figure6_frames.npz"]
-        path = save_figure(fig, name, folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, corpus=header["corpus"])
+        path = save_figure(fig, name, folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, quality=76, corpus=header["corpus"])
     return path
 
 
@@ -230,7 +230,7 @@ def _draw8(results: Path, folder: Path, beta: str) -> Path:
     stamp(fig, f"{_data(rows)}: the worst frame of each clip, worst clips first; reason = what lies highest among all frames")
     alt = "The worst frames by the numbers: " + "; ".join(r.protocol for r in rows) + "."
     inputs = [results / "figure8.json", results / "figure8_frames.npz"]
-    return save_figure(fig, "figure8", folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, corpus=header["corpus"])
+    return save_figure(fig, "figure8", folder, command=COMMAND, inputs=inputs, alt=alt, colours=0, quality=72, corpus=header["corpus"])
 
 
 def _draw_scales(results: Path, folder: Path, beta: str) -> Path:
