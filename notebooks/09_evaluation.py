@@ -36,6 +36,7 @@ from paperlib.evaluation.dubbing_tasks import CROSS, SELF, SENTENCE
 from paperlib.evaluation.dubbing_verdicts import duels
 from paperlib.evaluation.renderer import Shipped, box_mask, mouth_boxes, systems
 from paperlib.evaluation.shelf import Shelf
+from paperlib.face3d.coefficients import EXP
 from paperlib.face3d.landmarks import MOUTH, lip_opening
 from paperlib.figures import intervals, save_figure
 from paperlib.media.detection import detect
@@ -203,7 +204,7 @@ label("measured", "AED of our dub; coefficients of dub and truth read off the fr
 print(f"{'':10} {'all':>8} {'mouth':>8}  directions of the coefficients")
 for name, v in geometry.AED_VARIANTS.items():
     print(f"{name:10} {aed(name, read['our dub'], read['truth']):8.3f} {aed(name, read['our dub'], read['truth'], yardstick().mouth):8.3f}  {v.unit}")
-known = target.coeffs[at][:, 80:144]
+known = target.coeffs[at][:, EXP]
 print(f"the regressor's own error on the truth: mean {aed('mean', read['truth'], known):.3f}, in the mouth's directions {aed('mean', read['truth'], known, yardstick().mouth):.3f} sd")
 
 # %% [markdown]
@@ -734,7 +735,8 @@ for person in recorded_report.people(real):
     display(Markdown(protocol_card([r for r in real if r.data == person], real_made, SENTENCE, recorded_report.LIPS)))
     display(Markdown(recorded_report.values(real, person, SENTENCE, recorded_report.LIPS)))
     display(Markdown(recorded_report.duels(real, person, SENTENCE, recorded_report.LIPS)))
-    display(Markdown(recorded_report.margin(real, person)), Markdown(f"Clips: {recorded_report.clip_list(real_clips, person.split(', ')[1])}."))
+    display(Markdown(recorded_report.margin(real, person)), Markdown(recorded_report.beyond(real, person)))
+    display(Markdown(f"Clips: {recorded_report.clip_list(real_clips, person.split(', ')[1])}."))
 
 # %% [markdown]
 # *Shape*: the mouth's 20 points with the pose taken out, against those of recording B. Who freezes the mouth does well in it, as in every mean distance.

@@ -53,18 +53,32 @@ def _digits(measure: str) -> int:
 
 
 def duels(rows: Sequence[Row], data: str, track: str, measures: Sequence[str]) -> str:
-    """Markdown: ours less each of BESIDE, and what that says of ours on this person alone."""
+    """Markdown: ours less each of BESIDE, and what that says of ours on this person alone. A measure in which ours beats the recordings
+    themselves has no verdict: it is at fault there."""
+    faulty = {"sync_mouth"} if beyond(rows, data) else set()
     own = {(r.row.removeprefix(PAIRED), measure_of(r)): r for r in select(list(rows), data=data, track=track) if r.row.startswith(PAIRED)}
     lines = []
     for other in BESIDE:
         found = [own.get((other, m)) for m in measures]
         if any(found):
-            lines.append([f"ours less {name(other)}", *(_duel(r) if r else "–" for r in found)])
+            lines.append([f"ours less {name(other)}", *(_duel(r, m in faulty) if r else "–" for r, m in zip(found, measures, strict=True))])
     return markdown(["difference", *map(heading, measures)], lines)
 
 
-def _duel(row: Row) -> str:
-    said = row.protocol.split("ours is: ")[1].split(";")[0]
+def beyond(rows: Sequence[Row], data: str) -> str:
+    """A sentence if ours has more Sync with a new sentence than the recordings have with their own, by the same judge; "" if not."""
+    ours = select(list(rows), data=data, track=SENTENCE, metric="sync", row=OURS)
+    truth = select(list(rows), data=data, track=SELF, metric="sync", row="truth")
+    if not ours or not truth or ours[0].value <= truth[0].value:
+        return ""
+    return (
+        f"Sync of ours is {ours[0].value:.2f}, that of the recordings with their own sound {truth[0].value:.2f}: nothing is more in sync "
+        "than the truth, so the judge is at fault here, and Sync has no verdict."
+    )
+
+
+def _duel(row: Row, faulty: bool = False) -> str:
+    said = "no verdict" if faulty else row.protocol.split("ours is: ")[1].split(";")[0]
     interval = "" if row.low is None else f" [{row.low:+.2f}, {row.high:+.2f}]"
     return f"{row.value:+.2f}{interval}" + ("" if said == "no verdict" else f" **{said}**")
 

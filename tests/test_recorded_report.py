@@ -43,6 +43,15 @@ def test_the_margin_names_the_best_of_the_five_and_the_untouched_video():
     assert report.margin(ROWS[:1], S1) == "Too few rows to say anything."
 
 
+def test_more_sync_than_the_recordings_is_no_lead():
+    assert report.beyond(ROWS, S1) == ""
+    lead = row("full_minus_wav2lip_mini", "sync_mouth", 0.1, "better")
+    rows = [*ROWS, lead, row("ours_mini", "sync_mouth", 0.18), row("truth", "sync_mouth", 0.12, track=SELF)]
+    assert "0.18" in report.beyond(rows, S1) and "0.12" in report.beyond(rows, S1)
+    lines = [report.duels(r, S1, SENTENCE, ("sync_mouth",)).split("\n")[2] for r in ([*ROWS, lead], rows)]
+    assert lines[0].endswith("**better** |") and lines[1].endswith("+0.20] |")
+
+
 def test_single_clips_are_listed_without_intervals():
     assert report.listed(ROWS).split("\n")[2] == "| aa | bb | +0.50 | – | – | – | – | -0.25 | – |"
 

@@ -41,10 +41,7 @@ SHORTEST = FPS  # frames; shorter clips hold neither a reference a second away n
 ABSENT = {SENTENCE: ("opening_r", "sync_mouth"), SELF: PAPER}  # measures of the rows of a system that is not there
 SHOWN_SELF = (*PAPER, "skill_mouth", "opening_r")  # of a clip with its own words
 LISTED = (OURS, *MINIS, "frozen_mouth", "source_unchanged")
-LISTED_MEASURES = {
-    SENTENCE: ("opening_r", "opening_r_source", "lag", "shape_mouth", "sync_mouth"),
-    SELF: ("lmd_mouth", "psnr_crop", "skill_crop"),
-}
+LISTED_MEASURES = {SENTENCE: ("opening_r", "opening_r_source", "sync_mouth"), SELF: ("skill_crop",)}  # clips.csv holds every one
 
 
 def chosen_clips(corpus: PreparedCorpus, most: int = MOST) -> dict[str, list[PreparedId]]:

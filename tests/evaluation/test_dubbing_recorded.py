@@ -107,7 +107,7 @@ def test_everything_is_cut_to_one_length_and_listed(written):
     assert all(r.value == float(kept[r.data.removeprefix("toy, ")]["opening_r_source"]) for r in unchanged)
     assert {float(s["shape_source"]) for s in kept.values() if s["clip"].startswith("s1")} == {0.0}  # its own mouth
     assert {s["shape_mouth"] for s in kept.values() if s["clip"].startswith("s2")} == {""}  # two people's mouths have two shapes
-    assert not select(rows, row="source_unchanged", track=SELF) and select(rows, row="frozen_mouth", metric="lmd", track=SELF)
+    assert not select(rows, row="source_unchanged", track=SELF) and select(rows, row="frozen_mouth", metric="skill", track=SELF)
     assert {r.metric for r in select(rows, row="diff2lip_mini", track=SENTENCE)} == {"opening_r", "sync"}
 
 
