@@ -716,7 +716,7 @@ else:
     display(Markdown(cost_said))
 
 # %% [markdown]
-# Ours is the largest network by far: it carries two stages and a face model that is drawn for every frame.
+# Ours has thirty times the parameters of a mini: two stages, and a face model that is drawn for every frame.
 #
 # ## Recorded people
 # Everything so far happened in a world that we made. Now people who were filmed: GRID, one speaker with many sentences and ten clips of others.
@@ -769,6 +769,10 @@ if judged_real:
 # %% [markdown]
 # **Look at them.** Frames of recorded people are not part of this book: nobody asked them whether they want to be dubbed in it. Who has GRID makes the grid of frames, a
 # row for each frame and a column for each system, with the two commands below. The built page of the classroom profile then shows it here.
+#
+# What we saw there, on the first two dubs: the lips of ours open and shut, in skin that has lost its stubble. IP_LAP-mini and SadTalker-mini, which warp the person's own
+# pixels, keep the skin. Wav2Lip-mini paints everything anew, and paints a grey patch: it knows made-up skin only. Diff2Lip-mini leaves noise. So the ideas that *move* pixels
+# travel to real people better than those that *invent* them, at this size.
 
 # %% tags=["nbval-ignore-output"]
 frames_file = paths.build_dir("classroom") / "results" / "dub_grid_frames.npz"

@@ -41,6 +41,8 @@ def prepared(data: Path, how) -> Path:
     from paperlib.config import config_hash
     from paperlib.corpus import videos
 
+    if not data.is_dir():
+        raise InputError(f"--data {data}: no such folder; give a corpus made by `paperlib prepare`, or a folder of videos")
     if (data / "card.json").is_file():
         return data
     out = paths.CACHE / "videos" / f"{data.resolve().name}-{config_hash(str(data.resolve()))[:6]}"

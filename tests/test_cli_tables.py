@@ -1,7 +1,5 @@
 """`paperlib evaluate --method`: what reaches the tables, and errors in one line."""
 
-from pathlib import Path
-
 import pytest
 
 from paperlib.cli import main
@@ -18,7 +16,7 @@ from paperlib.cli import main
         (["--method", "all", "--workers", "0"], "--workers 0: give 1 or more"),
         (["--method", "all", "--clips", "0"], "--clips 0: give 1 or more"),
         (["--method", "talklip"], "--method talklip: choose all, ours, wav2lip"),
-        (["--method", "ours", "--data", "nowhere"], "nowhere: has no clips.csv"),
+        (["--method", "ours", "--data", "nowhere"], "--data nowhere: no such folder"),
         (["--method", "ours", "--profile", "x"], "unknown profile 'x'"),
     ],
 )
@@ -42,5 +40,6 @@ def test_options_reach_the_tables(monkeypatch, tmp_path, capsys):
     assert main(["evaluate", "--method", "all", "--profile", "smoke", "--clips", "3", "--workers", "2", "--out", str(tmp_path)]) == 0
     assert seen == {"profile": "smoke", "method": "all", "folder": tmp_path, "clips": 3, "how": (2, "loky")}
     assert "table1.json" in capsys.readouterr().out
-    assert main(["evaluate", "--method", "sanity", "--data", "folder", "--workers", "1"]) == 0
-    assert (seen["data"], seen["method"], seen["folder"], seen["how"]) == (Path("folder"), "sanity", None, (1, "serial"))
+    (tmp_path / "card.json").write_text("{}")  # as of a prepared corpus
+    assert main(["evaluate", "--method", "sanity", "--data", str(tmp_path), "--workers", "1"]) == 0
+    assert (seen["data"], seen["method"], seen["folder"], seen["how"]) == (tmp_path, "sanity", None, (1, "serial"))
