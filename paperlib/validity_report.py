@@ -67,7 +67,7 @@ def longer(rows: Sequence[Row]) -> str:
     for system in CONTESTS:
         val, found = select(list(rows), row=f"{system}_mini_longer", metric="val"), _paired(rows, system, "longer")
         if not val:
-            lines.append([name(f"{system}_mini"), "not trained", "", ""])
+            lines.append([name(f"{system}_mini"), "not trained longer", "", ""])
             continue
         before = val[0].protocol.split("steps; ")[1].split(" before")[0]
         moved = [_difference(m, found[m]) for m in MORE if m in found and said_of(found[m]) in ("better", "worse")]
