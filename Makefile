@@ -4,6 +4,7 @@ PROFILE ?= classroom
 ONLY    ?=
 BIN     := .venv/bin
 STAMP   := .venv/.installed
+NEED_GB := 8
 VGG     := data/cache/weights/vgg16.safetensors
 PICK    := $(if $(ONLY),--only $(ONLY))
 
@@ -20,6 +21,7 @@ help:  ## this list
 # Installed once; again only when the lock or pyproject.toml changes.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -c 'import shutil, sys; free = shutil.disk_usage(".").free / 1e9; sys.exit("The packages need $(NEED_GB) GB of disk and %.1f GB are free here: make room, or clone to another disk." % free if free < $(NEED_GB) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -29,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 $(VGG): | $(STAMP)
 	$(BIN)/python -m paperlib.weights fetch vgg16
 
-install: $(STAMP) $(VGG)  ## create .venv and install the locked packages (about 5 GB)
+install: $(STAMP) $(VGG)  ## create .venv and install the locked packages (7.3 GB)
 
 reproduce: install  ## run the book under PROFILE (classroom) into build/PROFILE/; PROFILE=smoke is quick
 	$(BIN)/python -m paperlib reproduce --profile $(PROFILE) $(PICK)

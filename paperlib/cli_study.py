@@ -33,7 +33,7 @@ def add_study_options(sub: argparse.ArgumentParser) -> None:
     group.add_argument("--clips", type=int, help="study-renderer: at most so many clips of each split (default: all)")
     group.add_argument("--tune", action="store_const", const=True, help="baselines: choose every learning rate by the same few trials")
     group.add_argument(
-        "--validity", action="store_const", const=True, help="baselines: each without its idea, and each trained twice as long"
+        "--validity", action="store_const", const=True, help="baselines: each without its idea, and each trained on to its plateau"
     )
 
 

@@ -1,8 +1,9 @@
-"""What a mini is worth, as notebook 09 shows it, from saved rows only: beside itself without its idea, trained longer, and its cost."""
+"""What a mini is worth, as notebook 09 shows it, from saved rows only: without its idea, trained longer, then beside ours, and its cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from paperlib import figure_expression
@@ -10,7 +11,9 @@ from paperlib.baselines.validity import ABLATIONS
 from paperlib.dubbing_report import CONTEST, PAPER, heading, markdown, name
 from paperlib.evaluation.baseline_validity import LESS
 from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS
-from paperlib.evaluation.dubbing_verdicts import measure_of
+from paperlib.evaluation.dubbing_tasks import CROSS
+from paperlib.evaluation.dubbing_verdicts import Duel, duels, measure_of
+from paperlib.paper import PAIRED
 from paperlib.results import Row, select
 from paperlib.tables import cell
 
@@ -62,20 +65,37 @@ def without(rows: Sequence[Row]) -> str:
 
 
 def longer(rows: Sequence[Row]) -> str:
-    """Markdown: validation error after as many steps again, whether that is a plateau, and in which measures it gained or lost."""
+    """Markdown: validation error budget by budget, whether the last was at a plateau, and in which measures it gained or lost."""
     lines = []
     for system in CONTESTS:
         val, found = select(list(rows), row=f"{system}_mini_longer", metric="val"), _paired(rows, system, "longer")
         if not val:
             lines.append([name(f"{system}_mini"), "not trained longer", "", ""])
             continue
-        before = val[0].protocol.split("steps; ")[1].split(" before")[0]
+        errors, _, end = val[0].protocol.split("steps: ")[1].partition("; ")
         moved = [_difference(m, found[m]) for m in MORE if m in found and said_of(found[m]) in ("better", "worse")]
-        plateau = "yes" if val[0].protocol.endswith(": at its plateau") else "no"
-        errors = f"{before} → {val[0].value:.5f}"
-        lines.append([name(f"{system}_mini"), errors, plateau, "; ".join(moved) or "nothing outside its interval"])
-    head = ["system", "validation error, then after as many steps again", "was it at its plateau?", "test, longer less shorter"]
+        plateau = "yes" if end == "at its plateau" else "no"
+        lines.append([name(f"{system}_mini"), " → ".join(errors.split(", ")), plateau, "; ".join(moved) or "nothing outside its interval"])
+    head = ["system", "validation error, budget by budget", "at its plateau?", "test, longest less equal budget"]
     return markdown(head, lines)
+
+
+def second_track(rows: Sequence[Row], table: Sequence[Row], agreement: Sequence[Row] = ()) -> list[Duel]:
+    """Ours against the longer minis on the clips of one table, by that table's rules; empty where nothing was trained longer.
+
+    rows: of baseline_validity; table: the saved rows of table 1 or 2, which say where ours beats the truth.
+    """
+    said = next((r.data for r in table if r.track == CROSS and r.value is not None), "")
+    pairs = [replace(r, row=r.row.removesuffix("_longer")) for r in rows if r.row.startswith(PAIRED) and r.data == said]
+    return duels([*(r for r in table if r.row == OURS), *pairs], CROSS, agreement=agreement)
+
+
+def moved(before: Sequence[Duel], after: Sequence[Duel]) -> str:
+    """Which verdicts on ours are others once the minis have trained longer."""
+    was = {(d.other, d.measure): d.said for d in before}
+    both = [(d, was[d.other, d.measure]) for d in after if (d.other, d.measure) in was]
+    changed = [f"{heading(d.measure, False)} against {name(d.other)}: {old}, now {d.said}" for d, old in both if d.said != old]
+    return f"Of {len(both)} verdicts {len(changed)} changed" + (": " + "; ".join(changed) if changed else "") + "."
 
 
 def cost(rows: Sequence[Row]) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -80,8 +81,12 @@ def test_installed_versions_are_the_locked_ones():
 
 def make(*arguments: str, cwd) -> str:
     """What make prints, also when this test itself runs under make (whose MAKEFLAGS would add lines)."""
-    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "ONLY")}
-    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True, check=True, env=env).stdout
+    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True, check=True, env=no_make()).stdout
+
+
+def no_make() -> dict[str, str]:
+    """The environment without what an outer make put there."""
+    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "ONLY")}
 
 
 def test_make_help_lists_the_targets_and_a_second_run_installs_nothing(tmp_path):
@@ -97,6 +102,15 @@ def test_make_help_lists_the_targets_and_a_second_run_installs_nothing(tmp_path)
         (tmp_path / made).touch()
     again = make("-n", "reproduce", "PROFILE=smoke", cwd=tmp_path)
     assert again.strip() == ".venv/bin/python -m paperlib reproduce --profile smoke"
+
+
+def test_an_installation_without_room_stops_before_it_begins(tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((paths.ROOT / name).read_bytes())
+    command = ["make", "install", "NEED_GB=1000000", f"PYTHON={sys.executable}"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=no_make())
+    assert run.returncode and "need 1000000 GB of disk and " in run.stderr and "make room" in run.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_tracked_files_stay_small():

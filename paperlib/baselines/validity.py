@@ -1,8 +1,9 @@
 """Is a mini a fair stand-in for its original? Two questions to each, trained as it was (PROTOCOL, rule 9).
 
 "without": the part that the original's own paper rests on is taken away, and the same budget spent; a reduction that is none the worse
-for it did not keep the idea. "longer": the shipped mini is trained once more for as long, from where it ended; what it gains tells how
-far from its own plateau the equal budget left it. Everything was fixed before a run: the parts, the measure that has to suffer, the length.
+for it did not keep the idea. "longer": the shipped mini is trained on from where it ended, budget by budget, until one more budget hardly
+lowers its validation error or ROUNDS are spent; what it gains tells how far from its own plateau the equal budget left it. Everything was
+fixed before a run: the parts, the measure that has to suffer, the length of a round and what "hardly" means.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from paperlib.errors import InputError
 from paperlib.evaluation.shelf import Shelf
 from paperlib.face3d.landmarks import N_LANDMARKS
 from paperlib.training import checkpoints
-from paperlib.training.sweep import Cell, Sweep
+from paperlib.training.sweep import Cell, Done, Sweep
 
 FORMS = ("without", "longer")
-GAIN = 0.02  # a validation error that falls by less than this share in as many steps again was at its plateau
+GAIN = 0.02  # a validation error that one more budget lowers by less than this share was at its plateau
+ROUNDS = 4  # budgets that "longer" adds at most
 
 
 class _ContentOnly(Displacements):
@@ -105,14 +107,29 @@ def begun(said: Mapping, profile: config.Profile, expert: object) -> Baseline:
         return ABLATIONS[name].make(profile.size, expert)
     net = systems.make(name, profile.size, expert=expert)
     if form == "longer":
-        net.load_state_dict(Shelf(profile.name).load(f"{name}_mini").state_dict())
+        if said.get("round", 1) == 1:
+            before = Shelf(profile.name).load(f"{name}_mini")
+        else:
+            before, _ = checkpoints.load(systems.file_name(name, profile.name), folder_of(profile) / said["start"])
+        net.load_state_dict(before.state_dict())
     return net
 
 
-def sweep(profile: config.Profile, forms: tuple[str, ...] = FORMS, only: tuple[str, ...] = (), progress: bool = True) -> Sweep:
-    """The trainings of both forms, one cell each, named <system>_<form>; nothing is trained yet. Kept in build/<profile>/validity.
+def folder_of(profile: config.Profile) -> Path:
+    """Where the trainings of a profile are."""
+    return paths.build_dir(profile.name) / "validity"
 
-    only: these systems. InputError for a mini that is neither shipped nor trained under this profile.
+
+def round_of(cell: Cell) -> int:
+    """Which budget a "longer" cell spends after the equal one, from 1."""
+    return cell.options.get("round", 1)
+
+
+def sweep(profile: config.Profile, forms: tuple[str, ...] = FORMS, only: tuple[str, ...] = (), progress: bool = True) -> Sweep:
+    """The trainings of both forms, one cell each, named <system>_<form>, later rounds <system>_longer<round>; nothing is trained here.
+
+    A round has its cell once the round before it is done and was not at the plateau. Kept in build/<profile>/validity. only: these
+    systems. InputError for a mini that is neither shipped nor trained under this profile.
     """
     shelf, corpus, cells = Shelf(profile.name), Corpus(profile.corpus), []
     for form in forms:
@@ -128,20 +145,56 @@ def sweep(profile: config.Profile, forms: tuple[str, ...] = FORMS, only: tuple[s
     expert = checkpoints.read_card(profile.baseline.expert, run.expert_folder(profile))["sha256"]
     inputs = (corpus.key, config.config_hash(profile.corpus), expert)
     work = run.Train(profile, corpus.key, "lines" if progress else "", begun)
-    return Sweep(paths.build_dir(profile.name) / "validity", work, cells, ("corpus",), inputs)
+    begin = Sweep(folder_of(profile), work, cells, ("corpus",), inputs)
+    for first in list(cells):
+        if first.options["form"] == "longer":
+            cells += _later(begin, first, shelf.card(f"{first.options['system']}_mini")["best_value"])
+    return begin
+
+
+def _later(sweep: Sweep, first: Cell, error: float) -> list[Cell]:
+    """The rounds after the first that can be named by now. error: validation error of the equal budget."""
+    out, cell = [], first
+    while (done := sweep.read(cell)) and round_of(cell) < ROUNDS and not at_plateau(error, done.result["val"]):
+        card = checkpoints.read_card(done.result["file"], done.folder)
+        error, number = min(error, done.result["val"]), round_of(cell) + 1
+        start = {"round": number, "from": card["sha256"], "start": str(done.folder.relative_to(sweep.folder))}
+        cell = Cell(f"{first.name}{number}", cell.seed + 1, options={**first.options, **start}, profile=first.profile)
+        out.append(cell)
+    return out
 
 
 def train(profile: config.Profile, how: How | None = None, only: tuple[str, ...] = ()) -> list[Path]:
-    """Train what is not trained yet of both forms; folders of the finished cells. Stopped, the same call goes on."""
+    """Train what is not trained yet of both forms, round by round; folders of the finished cells. Stopped, the same call goes on."""
     how = (how or How(backend="serial")).check()
     Corpus(profile.corpus).prepare(("train", "val"), progress=how.progress)
-    return [d.folder for d in sweep(profile, FORMS, only, how.progress).run(how)]
+    while True:
+        cells = sweep(profile, FORMS, only, how.progress)
+        if not cells.missing():
+            return [d.folder for d in cells.done()]
+        cells.run(how)
 
 
 def at_plateau(before: float, after: float) -> bool:
-    """Whether as many steps again lowered the validation error by less than GAIN of it.
+    """Whether one more budget lowered the validation error by less than GAIN of it.
 
     >>> at_plateau(0.050, 0.0495), at_plateau(0.050, 0.045)
     (True, False)
     """
     return after > before * (1 - GAIN)
+
+
+def chosen(done: list[Done]) -> list[Done]:
+    """One training for each system and form: of several rounds the one that validates best, of equals the first."""
+    best: dict[tuple[str, str], Done] = {}
+    for d in done:
+        key = d.cell.options["system"], d.cell.options["form"]
+        if key not in best or d.result["val"] < best[key].result["val"]:
+            best[key] = d
+    return list(best.values())
+
+
+def errors(done: list[Done], system: str, equal: float) -> list[float]:
+    """Validation errors of a system after the equal budget and after every round."""
+    own = [d for d in done if (d.cell.options["system"], d.cell.options["form"]) == (system, "longer")]
+    return [equal, *(d.result["val"] for d in sorted(own, key=lambda d: round_of(d.cell)))]

@@ -30,8 +30,9 @@ def build(monkeypatch, tmp_path):
     for name in ("ip_lap", "makeittalk"):
         net = systems.make(name, SMOKE.size)
         checkpoints.save(
-            systems.file_name(name, "smoke"), name, net, SMOKE, History(), tmp_path / "smoke/checkpoints", lr=RATE, steps=STEPS
-        )
+            systems.file_name(name, "smoke"), name, net, SMOKE, History(best_value=9.0, best_step=1), tmp_path / "smoke/checkpoints",
+            lr=RATE, steps=STEPS,
+        )  # fmt: skip
     return tmp_path / "smoke"
 
 
@@ -97,6 +98,7 @@ def test_longer_starts_from_the_trained_mini_and_without_from_nothing(build):
 
 
 def test_the_budget_is_the_card_s_and_nothing_is_trained_twice(build, monkeypatch):
+    monkeypatch.setattr(validity, "ROUNDS", 1)
     only = ["--only", "ip_lap", "--only", "makeittalk"]
     assert main(["train", "baselines", "--validity", "--profile", "smoke", "--backend", "serial", *only]) == 0
     cells = validity.sweep(SMOKE, only=("ip_lap", "makeittalk"))
@@ -106,6 +108,33 @@ def test_the_budget_is_the_card_s_and_nothing_is_trained_twice(build, monkeypatc
     assert {d.cell.seed for d in done if d.cell.options["form"] == "longer"} == {SMOKE.seed + 1}
     monkeypatch.setattr(run, "train_baseline", None)
     assert validity.train(SMOKE, SERIAL, ("ip_lap", "makeittalk")) == [d.folder for d in done]
+
+
+def test_a_round_follows_until_the_plateau_and_starts_where_the_last_one_ended(build, monkeypatch):
+    errors = iter([8.0, 7.0, 6.99, 5.0])
+
+    def trained(net, *args, **kwargs):
+        torch.nn.init.normal_(next(net.parameters()))
+        return History(best_value=next(errors), best_step=1)
+
+    monkeypatch.setattr(run, "train_baseline", trained)
+    monkeypatch.setattr(validity, "FORMS", ("longer",))
+    folders = validity.train(SMOKE, SERIAL, ("makeittalk",))
+    done = validity.sweep(SMOKE, only=("makeittalk",), forms=("longer",)).done()
+    assert [d.folder for d in done] == folders and [d.cell.name for d in done] == ["makeittalk_longer" + n for n in ("", "2", "3")]
+    assert [d.result["val"] for d in done] == [8.0, 7.0, 6.99] and len({d.cell.seed for d in done}) == 3
+    begun = validity.begun(done[2].cell.options, SMOKE, None).state_dict()
+    before, _ = checkpoints.load(done[1].result["file"], done[1].folder)
+    other, _ = checkpoints.load(done[0].result["file"], done[0].folder)
+    assert all(torch.equal(v, begun[k]) for k, v in before.state_dict().items())
+    assert not all(torch.equal(v, begun[k]) for k, v in other.state_dict().items())
+
+
+def test_rounds_end(build, monkeypatch):
+    errors = iter([8.0, 7.0, 6.0, 5.0, 4.0, 3.0])
+    monkeypatch.setattr(run, "train_baseline", lambda *a, **k: History(best_value=next(errors), best_step=1))
+    monkeypatch.setattr(validity, "FORMS", ("longer",))
+    assert len(validity.train(SMOKE, SERIAL, ("makeittalk",))) == validity.ROUNDS
 
 
 def test_what_is_not_trained_is_named(build):

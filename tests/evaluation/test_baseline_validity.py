@@ -7,7 +7,9 @@ from paperlib import config, paths
 from paperlib.baselines import validity
 from paperlib.errors import InputError
 from paperlib.evaluation import baseline_validity as made
+from paperlib.evaluation.dubbing_run import SETS
 from paperlib.evaluation.dubbing_scores import group_of
+from paperlib.evaluation.dubbing_systems import OURS, Entry
 from paperlib.evaluation.dubbing_tasks import CROSS
 from paperlib.paper import row_id
 from paperlib.training.sweep import Cell, Done
@@ -24,8 +26,8 @@ def score(row, **means):
     ]
 
 
-def done(system, form, val, tmp_path):
-    cell = Cell(f"{system}_{form}", options={"system": system, "form": form, "steps": 3600})
+def done(system, form, val, tmp_path, number=1):
+    cell = Cell(f"{system}_{form}", options={"system": system, "form": form, "steps": 3600, "round": number})
     return Done(cell, {"val": val, "file": "x"}, 1.0, tmp_path)
 
 
@@ -34,7 +36,8 @@ def rows(tmp_path):
     scores = score("wav2lip_mini", sync_mouth=0.5, opening_r=0.4, psnr_crop=30.0, lmd_mouth=1.0)
     scores += score("wav2lip_mini_without", sync_mouth=0.2, opening_r=0.4, psnr_crop=30.5, lmd_mouth=2.0)
     scores += score("wav2lip_mini_longer", sync_mouth=0.5, opening_r=0.4, psnr_crop=32.0, lmd_mouth=1.0)
-    finished = [done("wav2lip", "without", 0.04, tmp_path), done("wav2lip", "longer", 0.045, tmp_path)]
+    finished = [done("wav2lip", "without", 0.04, tmp_path)]
+    finished += [done("wav2lip", "longer", val, tmp_path, number) for number, val in ((1, 0.045), (2, 0.046))]
     return made.rows_of(group_of(scores, CROSS), finished, {"wav2lip": {"best_value": 0.05}}, "some clips", "rule")
 
 
@@ -58,10 +61,27 @@ def test_the_better_one_comes_first_and_its_own_measures_are_corrected(rows):
 
 
 def test_plateaus_are_told_by_validation(rows):
-    assert "not yet at its plateau" in one(rows, "wav2lip_mini_longer", "val").protocol
-    assert "after 7200 steps; 0.05000 before" in one(rows, "wav2lip_mini_longer", "val").protocol
+    longer = one(rows, "wav2lip_mini_longer", "val")
+    assert longer.protocol == "validation after 3600, 7200, 10800 steps: 0.05000, 0.04500, 0.04600; at its plateau"
+    assert longer.value == 0.045, "of several rounds the one that validates best"
+    assert made.curve([0.05, 0.045], 10).endswith("0.04500; not yet at its plateau")
     assert "plateau" not in one(rows, "wav2lip_mini_without", "val").protocol
     assert validity.at_plateau(0.05, 0.0491) and not validity.at_plateau(0.05, 0.0489)
+
+
+def test_the_second_track_pairs_ours_with_the_longer_ones_by_set():
+    rng, scores = np.random.default_rng(1), []
+    for part in SETS:
+        for row, value in ((OURS, 30.0), ("ip_lap_mini", 20.0), ("ip_lap_mini_longer", 31.0 if part == SETS[0] else 29.0)):
+            for k in range(12):
+                found = {"psnr_crop": value + 0.1 * rng.normal(), "skill_mouth": 0.5}
+                scores.append({"row": row, "kind": CROSS, "set": part, "clip": f"{part} {k}", "speaker": str(k), **found})
+    known = [Entry(OURS, "dubbing", "predicted", (CROSS,), ""), Entry("ip_lap_mini", "dubbing", "predicted", (CROSS,), "")]
+    still, strong = made.second_track(scores, known, "rule")
+    assert {still.row, strong.row} == {"full_minus_ip_lap_mini_longer"} and {still.metric, strong.metric} == {"psnr"}
+    assert still.value == pytest.approx(-1, abs=0.1) and "ours is: worse (Holm" in still.protocol and SETS[0] in still.data
+    assert strong.value == pytest.approx(1, abs=0.1) and "ours is: better (Holm" in strong.protocol and SETS[1] in strong.data
+    assert made.second_track([s for s in scores if not s["row"].endswith("longer")], known, "rule") == []
 
 
 def test_every_row_has_a_known_id_and_its_data(rows):
