@@ -76,7 +76,7 @@ def longer(rows: Sequence[Row]) -> str:
         moved = [_difference(m, found[m]) for m in MORE if m in found and said_of(found[m]) in ("better", "worse")]
         plateau = "yes" if end == "at its plateau" else "no"
         lines.append([name(f"{system}_mini"), " → ".join(errors.split(", ")), plateau, "; ".join(moved) or "nothing outside its interval"])
-    head = ["system", "validation error, budget by budget", "at its plateau?", "test, longest less equal budget"]
+    head = ["system", "validation error, budget by budget", "at its plateau?", "test, longer less equal budget"]
     return markdown(head, lines)
 
 
