@@ -42,8 +42,8 @@ profile = setup(PROFILE, SEED)
 #
 # The task of dubbing: take **video A** and **speech B**, and make the video in which she says B. Here the right answer exists. It is video B.
 #
-# The networks that do it are shipped with the book. They were trained on other people and other sentences. This pair was chosen before
-# they were trained, because its mouth opens wide.
+# The networks that do it are shipped with the book. They were trained on other people and other sentences. This pair was chosen for its
+# mouth, which opens wide, and not for its dub.
 
 # %%
 corpus = Corpus(load_profile("classroom").corpus)
@@ -175,7 +175,8 @@ explore(card, frame=(0, len(a) - 1, worst))
 # exactly, while a painter must paint them. The last number asks for the only thing that a dub is for. Copies get it wrong.
 #
 # One clip is an anecdote. Here are the saved results over all test speakers. The intervals come from drawing the speakers anew. Compare our dub (`full`) with the rows that
-# ignore the speech: where intervals overlap, the number cannot tell them apart. `oracle` is a frozen mouth that was allowed to peek at the hidden pixels beside the face.
+# ignore the speech. Two intervals that overlap decide nothing yet: all rows are scored on the same clips, and notebook 09 tests the differences clip by clip. `oracle`
+# is a frozen mouth that was allowed to peek at the hidden pixels beside the face.
 
 # %%
 results, source_of_results = read_results("controls_renderer")
@@ -276,7 +277,7 @@ show_strip([x[0] for x in steps.values()], titles=list(steps), scale=1.3)
 # | [11 Correlation, complexity, failures](11_correlation_complexity_failures.ipynb) | figures 7 and 8, table 7 | 40 min |
 # | [12 Claims audit](12_claims_audit.ipynb) | which claims agree with each other? | 20 min |
 #
-# **One lesson of 90 minutes**: 00, 08, 04, 05, 11. **Six lessons of 90 minutes**: 00 and 01 · 02 and 03 · 04 and 05 · 06 and 07 · 08 and 09 · 10 to 12.
+# **One lesson of 90 minutes**: 00, 08, 11. **Half a day**: 00, 08, 04, 05, 11. **Six lessons of 90 minutes**: 00 and 01 · 02 and 03 · 04 and 05 · 06 and 07 · 08 and 09 · 10 to 12.
 # For a class, `make` can write an edition without solutions: `python -m paperlib student`.
 #
 # English and Chinese words of the field, with the paper's own: [glossary](../data/GLOSSARY.md).
@@ -287,7 +288,7 @@ show_strip([x[0] for x in steps.values()], titles=list(steps), scale=1.3)
 # | profile | for | pictures | the whole book |
 # | --- | --- | --- | --- |
 # | `smoke` | a quick look; what the tests run | 64 px, tiny networks | minutes |
-# | `classroom` | a lesson on a laptop; what `make reproduce` runs | 96 px, narrow networks | less than half an hour on two cores |
+# | `classroom` | a lesson on a laptop; what `make reproduce` runs | 96 px, narrow networks | about ten minutes on two cores |
 # | `paper` | the sizes of the paper | 192 px, table 7's widths | needs a GPU |
 #
 # Training cells really train, in every profile, so that you see a curve fall. But a network trained for seconds is no result. So **every
@@ -301,7 +302,7 @@ label("measured", "computed by this book: on which clips, how many speakers, whi
 label("not_reproducible", "cannot be had without something that nobody can download: the authors' weights, or data behind a form.")
 
 # %% [markdown]
-# Published and measured numbers never stand in one table. Their data differ, their networks differ, and a difference between them would mean nothing.
+# Published and measured numbers never stand in one column. Their data differ, their networks differ, and a difference between them would mean nothing.
 #
 # ## Conventions
 # - **Pictures**: RGB between 0 and 1. $y$ points down, pixel centres lie at integers plus one half.
@@ -328,7 +329,7 @@ print("third-party weights not here (optional; `paperlib doctor` says how to get
 
 # %% [markdown]
 # ## What can go wrong
-# - **Reading our numbers as the paper's.** Our people are drawn, our networks are a hundredth of the size. A verdict here holds on the embedded corpus.
+# - **Reading our numbers as the paper's.** Our people are drawn, our networks are a fiftieth of the size. A verdict here holds on the embedded corpus.
 # - **Reading the paper's numbers as a promise.** Region, expression source and mask are not stated. Notebook 12 collects what follows from that.
 # - **Using it on people.** Notebook 08 dubs your own clip. Ask the person first; read its first section.
 #

@@ -660,7 +660,7 @@ for table, rows in both_tables.items():
     longer = validity_report.second_track(valid, rows, agreement)
     if longer:
         label("measured", f"{table.replace('table', 'table ')}, ours less each mini trained longer: {report.clips_of(rows)}.")
-        display(Markdown(report.verdict_table(longer)), Markdown(validity_report.moved(duels(rows, agreement=agreement), longer)))
+        display(Markdown(report.verdict_table(longer)), Markdown(validity_report.moved(duels(rows, agreement=agreement), longer) + "."))
     else:
         display(Markdown(valid_said if rows else sets_said[table]))
 

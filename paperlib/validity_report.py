@@ -95,7 +95,7 @@ def moved(before: Sequence[Duel], after: Sequence[Duel]) -> str:
     was = {(d.other, d.measure): d.said for d in before}
     both = [(d, was[d.other, d.measure]) for d in after if (d.other, d.measure) in was]
     changed = [f"{heading(d.measure, False)} against {name(d.other)}: {old}, now {d.said}" for d, old in both if d.said != old]
-    return f"Of {len(both)} verdicts {len(changed)} changed" + (": " + "; ".join(changed) if changed else "") + "."
+    return f"{len(changed)} of {len(both)} verdicts changed" + (" (" + "; ".join(changed) + ")" if changed else "")
 
 
 def cost(rows: Sequence[Row]) -> str:

@@ -56,8 +56,11 @@ def test_a_negative_r_is_a_trend_that_the_frozen_mouth_shares(tmp_path):
     assert "-0.600 [-0.700, -0.500]" in entry.measured and "below 0 in 1 of 1 clips" in entry.measured
     figure7(tmp_path, (-0.6, -0.7, -0.5), (0.0, -0.1, 0.1))
     assert "never moves" not in entries(tmp_path)["lmd_ssim"].why
+    assert entries(tmp_path)["lmd_ssim"].why == "negative here too, of another size"
+    figure7(tmp_path, (-0.7, -0.8, -0.6), (0.0, -0.1, 0.1))
+    assert entries(tmp_path)["lmd_ssim"].why == "negative here too", "the interval holds the printed r"
     figure7(tmp_path, (-0.1, -0.3, 0.2), (-0.9, -0.95, -0.8))
-    assert entries(tmp_path)["lmd_ssim"].verdict == ledger.FAILS
+    assert entries(tmp_path)["lmd_ssim"].verdict == ledger.AGAINST
     figure7(tmp_path, (None, None, None), (-0.9, -0.95, -0.8))
     assert entries(tmp_path)["lmd_ssim"].verdict == ledger.NOT_TESTABLE
 
@@ -67,7 +70,7 @@ def test_the_floor_of_ssim_is_the_lowest_frame(tmp_path):
     assert entries(tmp_path)["ssim_floor"].verdict == ledger.TREND
     figure7(tmp_path, (-0.6, -0.7, -0.5), (0.0, -0.1, 0.1), ssim=0.955)
     entry = entries(tmp_path)["ssim_floor"]
-    assert entry.verdict == ledger.FAILS and entry.measured.startswith("lowest 0.955, 50% of 2 frames above 0.96")
+    assert entry.verdict == ledger.AGAINST and entry.measured.startswith("lowest 0.955, 50% of 2 frames above 0.96")
 
 
 def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_path):
@@ -84,8 +87,8 @@ def test_a_removal_at_test_time_decides_nothing_and_a_retrained_row_does(tmp_pat
     assert "audio path" not in found["msaf_helps"].measured
     for low, value, high, verdict in (
         (0.1, 0.2, 0.3, ledger.TREND),
-        (-0.3, -0.2, -0.1, ledger.FAILS),
-        (-0.1, 0.1, 0.3, ledger.NOT_TESTABLE),
+        (-0.3, -0.2, -0.1, ledger.AGAINST),
+        (-0.1, 0.1, 0.3, ledger.TIE),
     ):
         said = {"data": "x", "n": 10, "beta": "predicted"}
         row = Row("table4", "full_minus_no_msaf", "psnr", value, low=low, high=high, region="crop", **said)
@@ -119,13 +122,13 @@ def duels(folder, said, minis=MINIS, table="table1"):
 def test_best_of_six_is_a_trend_without_a_loss_and_fails_with_one(tmp_path):
     duels(tmp_path, lambda mini, metric: "tie" if metric == "csim" else "better")
     entry = entries(tmp_path)["best_vox1"]
-    assert entry.verdict == ledger.TREND and "better in 25 of 30 comparisons and worse in none, on the embedded corpus" in entry.why
+    assert entry.verdict == ledger.TREND and "better in 25 of 30 comparisons, worse in none, on the embedded corpus" in entry.why
     assert "dubbing: better in 15, tied in 3, worse in 0; animation: better in 10, tied in 2, worse in 0" in entry.measured
     assert (entry.headline.value, entry.headline.unit, entry.headline.n) == (25.0, "of 30 comparisons", 20)
     assert entries(tmp_path)["best_vox2"].verdict == ledger.NOT_TESTABLE  # table 2 is not there
     duels(tmp_path, lambda mini, metric: "worse" if (mini, metric) == ("diff2lip_mini", "lpips") else "better", table="table2")
     entry = entries(tmp_path)["best_vox2"]
-    assert entry.verdict == ledger.FAILS and "worse in 1 of 30" in entry.why and "no published system is ranked" in entry.why
+    assert entry.verdict == ledger.AGAINST and "worse in 1 of 30" in entry.why and "no published system is ranked" in entry.why
     assert "Worse: LPIPS against Diff2Lip-mini 0.200 [0.100, 0.300]" in entry.measured
 
 
@@ -139,12 +142,14 @@ def test_best_of_six_needs_all_five_and_more_than_half(tmp_path):
 
 def test_a_sync_that_the_judges_dispute_has_no_verdict(tmp_path):
     duels(tmp_path, lambda mini, metric: "worse" if (mini, metric) == ("wav2lip_mini", "sync") else "better")
-    assert entries(tmp_path)["best_vox1"].verdict == ledger.FAILS
+    assert entries(tmp_path)["best_vox1"].verdict == ledger.AGAINST
     said = "no verdict; first is by judge: better, expert: better, lag: tie, opening: worse"
     rows = [Row("judge_agreement", "wav2lip_mini>ours_mini", "survives", 0.0, data="x", n=20, protocol=said)]
     write_results("judge_agreement", rows, HEADER, tmp_path)
     entry = entries(tmp_path)["best_vox1"]
     assert entry.verdict == ledger.TREND and "no verdict in 1" in entry.measured
+    assert "better in 29 of 30 comparisons, worse in none, no verdict in 1 (Sync), on the embedded corpus" in entry.why
+    assert "Sync -0.200 [-0.300, -0.100] (Wav2Lip-mini, no verdict)" in entries(tmp_path)["abstract_vox1"].measured
 
 
 def test_the_abstract_stands_beside_the_best_reduction(tmp_path):
@@ -164,7 +169,7 @@ def test_a_retrained_row_is_judged_by_its_tables_own_test(tmp_path):
     ]
     write_results("table4", rows, HEADER, tmp_path)
     mixed = entries(tmp_path)["msaf_helps"]
-    assert mixed.verdict == ledger.FAILS and mixed.why.endswith("1 of 2 comparisons better, 1 worse")
+    assert mixed.verdict == ledger.AGAINST and mixed.why.endswith("1 of 2 comparisons better, 1 worse")
     tested = [
         Row("orderings", "table4:full>no_msaf", m, 0.2, region=r, protocol=f"{word}; Holm p 0.2 of 16", **place)
         for m, r, word in (("psnr", "crop", "holds"), ("lmd", "mouth", "tie"))
@@ -173,21 +178,31 @@ def test_a_retrained_row_is_judged_by_its_tables_own_test(tmp_path):
     assert entries(tmp_path)["msaf_helps"].verdict == ledger.TREND
     write_results("orderings_renderer", [replace(r, protocol="tie; Holm p 1 of 16") for r in tested], HEADER, tmp_path)
     entry = entries(tmp_path)["msaf_helps"]
-    assert entry.verdict == ledger.NOT_TESTABLE and entry.measured.endswith("LMD of mouth 0.200 [0.100, 0.300], tie")
+    assert entry.verdict == ledger.TIE and entry.measured.endswith("LMD of mouth 0.200 [0.100, 0.300], tie")
+    assert entry.why.endswith("0 of 2 comparisons better, 0 worse")
+    seeds = "paired; by seed -0.1, 0.4, 0.3; smallest detectable 0.15"
+    write_results("table4", [replace(r, protocol=seeds) for r in rows], HEADER, tmp_path)
+    entry = entries(tmp_path)["msaf_helps"]
+    assert entry.why.endswith("seeds disagree where intervals leave 0") and "(smallest detectable 0.15), tie" in entry.measured
     own = Row("table3", "full_minus_no_semantic", "aed", -0.1, low=-0.2, high=-0.05, region="mouth", data="x", n=10,
               protocol="paired; full is: tie (Holm p 0.08 over 20 comparisons); in the paper: better by 0.013")  # fmt: skip
     write_results("table3", [own], HEADER, tmp_path)
-    assert entries(tmp_path)["semantic_helps"].verdict == ledger.NOT_TESTABLE
+    assert entries(tmp_path)["semantic_helps"].verdict == ledger.TIE
     sync = Row("table3", "full_minus_no_semantic", "sync", 0.1, low=0.05, high=0.2, region="mouth", data="x", n=10,
                protocol="paired; full is: better (Holm p 0.02 over 20 comparisons); in the paper: better by 0.39")  # fmt: skip
     truth, full = (Row("table3", row, "sync", v, region="mouth", data="x", n=10) for row, v in (("truth", 0.6), ("full", 0.5)))
     write_results("table3", [own, sync, truth, full], HEADER, tmp_path)
     assert entries(tmp_path)["semantic_helps"].verdict == ledger.TREND
     write_results("table3", [own, sync, replace(truth, value=0.45), full], HEADER, tmp_path)  # judged better than the truth
-    assert entries(tmp_path)["semantic_helps"].verdict == ledger.NOT_TESTABLE
+    entry = entries(tmp_path)["semantic_helps"]
+    assert entry.verdict == ledger.TIE and entry.why.endswith("0 of 2 comparisons better, 0 worse, 1 without verdict")
+    path = Row("controls_ablation", "audio_path_off", "lip_mm", 0.2, unit="mm", data="x", low=0.1, high=0.3, n=10, region="mouth")
+    write_results("controls_ablation", [path], HEADER, tmp_path)
+    assert entries(tmp_path)["semantic_helps"].why.endswith("beside an audio path that the paper has not")
+    assert "audio path" not in entries(tmp_path)["shape_loss_helps"].why
 
 
-@pytest.mark.parametrize(("params", "verdict"), [(101.39, ledger.TREND), (90.0, ledger.FAILS)])
+@pytest.mark.parametrize(("params", "verdict"), [(101.39, ledger.TREND), (90.0, ledger.AGAINST)])
 def test_complexity_never_holds_while_the_printed_rows_do_not_add_up(tmp_path, params, verdict):
     rows = [
         Row("table7", row, m, value / 4, data=data) for row in ("expression", "sfm", "tmn", "rbfin")
