@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from paperlib.dubbing_report import heading, markdown
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_verdicts import measure_of
+from paperlib.evaluation.dubbing_words import explained, place
 from paperlib.results import Row
 
 LIPS = ("lmd_mouth", "opening_r", "opening_r_source", "leak_index", "lag", "late", "loudness_r", "shape_mouth", "shape_source")
@@ -21,11 +22,14 @@ def frames_of(measure: str, every: Mapping[str, int]) -> str:
 
     >>> frames_of("psnr_crop", {"image": 5, "lips": 3, "identity frames": 1}), frames_of("sync_mouth", {})
     ('every 5th', 'all')
+    >>> frames_of("csim_frame", {"identity frames": 1})
+    'one, the middle one'
     """
     if measure in SYNC:
         return "all"
     if measure in IDENTITY:
-        return str(every.get("identity frames", "?"))
+        count = every.get("identity frames")
+        return "?" if count is None else "one, the middle one" if count == 1 else f"{count}, evenly apart"
     step = every.get("lips" if measure in LIPS else "image")
     return "?" if step is None else "all" if step == 1 else f"every {step}{({2: 'nd', 3: 'rd'}).get(step, 'th')}"
 
@@ -51,10 +55,10 @@ def card(rows: Sequence[Row], made: Mapping, track: str, measures: Sequence[str]
         failed = max((r.failed for r in own), default=0)
         m = MEASURES[key]
         seen = m.metric in ("psnr", "ssim", "lpips") and m.region in shares
-        region = m.region + (f", {shares[m.region]:.0%} of the picture" if seen else "")
+        region = place(m.metric, m.region) + (f", {shares[m.region]:.0%} of the picture" if seen else "")
         count = "–" if not n else str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}"
-        cells = [heading(key), m.words, extractor_of(key, made.get("instruments", {})), region, frames_of(key, every), count, str(failed)]
-        lines.append(cells)
+        extractor = extractor_of(key, made.get("instruments", {}))
+        lines.append([heading(key), explained(key), extractor, region, frames_of(key, every), count, str(failed)])
     head = ["column", "how", "with", "where", "frames of a clip", "n", "clips without a value, at most"]
     longest = f" A clip's first {every['longest']} frames at most." if "longest" in every else ""
     said = f"Frames in [0, 1], {made.get('size', 96)} px a side. A value is the mean over clips of a clip's mean.{longest}"

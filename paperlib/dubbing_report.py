@@ -5,6 +5,7 @@ Nothing is dubbed, scored or tested here, and no printed row of the paper comes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,18 @@ from paperlib.evaluation.dubbing_run import SETS
 from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OUR_NETS, OURS
 from paperlib.evaluation.dubbing_tables import COMPARED, FLAG, beats
 from paperlib.evaluation.dubbing_tasks import CROSS
-from paperlib.evaluation.dubbing_verdicts import BETTER, SAID, WORSE, Duel, against_minis, duels, judges_on, measure_of, tally
+from paperlib.evaluation.dubbing_verdicts import (
+    BETTER,
+    JUDGED_BY_SYNC,
+    SAID,
+    WORSE,
+    Duel,
+    against_minis,
+    duels,
+    judges_on,
+    measure_of,
+    tally,
+)
 from paperlib.evaluation.dubbing_words import PAPER, heading, name, number
 from paperlib.evaluation.dubbing_worst import RANKED_BY, best_mini, read_scores, worst_first
 from paperlib.evaluation.shelf import Shelf
@@ -26,6 +38,7 @@ from paperlib.tables import cell
 COMMAND = "paperlib evaluate --method all --profile classroom --out data/results"
 LIPS = ("skill_mouth", "opening_r", "leak_index", "late", "csim_crop", "aed_mouth")  # beside the paper's six: what the lips do
 PICTURES = ("psnr", "ssim", "lpips")
+DEAF = ("source_unchanged", "frozen_mouth", "reference_pasted")  # rows that do not listen
 CONTEST = {"dubbing": "video", "animation": "one picture", "": "sanity"}  # what a row may see
 IDEAS = {
     OURS: "the paper's two stages: speech to expression, expression to pixels",
@@ -135,11 +148,61 @@ def sentences(found: Sequence[Duel]) -> list[str]:
         by = {m: [name(d.other) for d in own if d.measure == m] for m in dict.fromkeys(d.measure for d in own)}
         if by:
             out.append(f"Ours: {said}. " + "; ".join(f"{heading(m, False)} against {', '.join(names)}" for m, names in by.items()) + ".")
-    deaf = [d for d in found if d.other not in MINIS and d.said == WORSE]
+    deaf = [d for d in found if d.other in DEAF and d.said == WORSE]
     if deaf:
         listed = "; ".join(f"{heading(d.measure, False)}: {name(d.other)}" for d in deaf)
         out.append(f"A row that does not listen is nearer to the truth than ours in {listed}.")
     return out
+
+
+def deaf_means(rows: Sequence[Row], measures: Sequence[str], track: str = CROSS) -> str:
+    """A sentence: in which measures a row that does not listen has a better mean than ours. Means alone: no interval, no test."""
+    at = {(r.row, measure_of(r)): r.value for r in rows if r.track == track and r.value is not None and measure_of(r) in measures}
+    ahead = []
+    for row in DEAF:
+        own = [m for m in measures if (OURS, m) in at and (row, m) in at]
+        own = [m for m in own if beats(at[row, m], at[OURS, m], MEASURES[m].better) and number(at[row, m], m) != number(at[OURS, m], m)]
+        if own:
+            texts = [f"{heading(m, False)} ({number(at[row, m], m)} against {number(at[OURS, m], m)})" for m in own]
+            ahead.append(f"{name(row)} in {', '.join(texts)}")
+    if not ahead:
+        return "No row that does not listen has a better mean than ours in any of these measures."
+    return f"Rows that do not listen and have a better mean than ours, by the means alone: {'; '.join(ahead)}."
+
+
+def impostors(rows: Sequence[Row]) -> str:
+    """A sentence: the CSIM of different people's true faces, and which rows have no more than the highest of them; "" where not saved."""
+    out = []
+    for r in select(list(rows), metric="csim_impostor"):
+        highest = re.search(r"highest ([\d.]+)", r.protocol)
+        if r.value is None or not highest:
+            continue
+        key = f"csim_{r.region}"
+        below = [name(v.row) for v in rows if v.track == CROSS and measure_of(v) == key and not v.row.startswith(PAIRED)
+                 and v.value is not None and v.value <= float(highest[1])]  # fmt: skip
+        said = f"; means no higher than that: {', '.join(below)}" if below else ""
+        out.append(f"{heading(key, False)}: mean {r.value:.3f}, highest {float(highest[1]):.3f} of {r.n} pairs{said}")
+    return f"**Impostor value**, true faces of two different people: {'. '.join(out)}." if out else ""
+
+
+def head_start(shelf: Shelf) -> str:
+    """A sentence from the cards: how much larger ours is than the largest mini, and how many more clips its stage 1 heard."""
+    minis = [row for row in MINIS if not shelf.missing(row)]
+    if shelf.missing(*OUR_NETS) or not minis:
+        return "Not all cards are there, so nothing can be said of sizes."
+    cards, own = {row: shelf.card(row) for row in minis}, {kind: shelf.card(kind) for kind in OUR_NETS}
+    largest = max(minis, key=lambda row: cards[row]["parameters"])
+    times = sum(card["parameters"] for card in own.values()) / cards[largest]["parameters"]
+    said = f"Ours has {times:.0f} times the parameters of the largest mini, {name(largest)}"
+    heard = [s.get("train", s)["clips"] for card in own.values() if (s := card.get("speech"))]
+    seen = [card["corpus"]["clips"]["train"] for card in cards.values() if "clips" in card.get("corpus", {})]
+    return said + (f", and its stage 1 heard up to {max(heard)} clips, where the minis had {max(seen)}." if heard and seen else ".")
+
+
+def sync_verdicts(found: Sequence[Duel]) -> str:
+    """How many comparisons by Sync with the five have a verdict at all."""
+    own = [d for d in against_minis(found) if d.measure == JUDGED_BY_SYNC]
+    return f"Sync has a verdict in {sum(d.said != NONE for d in own)} of {len(own)} comparisons with the five."
 
 
 def _seen(contest: str) -> str:
@@ -158,18 +221,20 @@ def losses(rows: Sequence[Row], track: str = CROSS, agreement: Sequence[Row] = (
         near, lips = every.get((d.other, f"{d.paired.metric}_mouth")), every.get((d.other, "opening_r"))
         seen = [near.said if near and d.paired.metric in PICTURES else "–", lips.said if lips else "–"]
         lines.append([heading(d.measure, False), name(d.other), _duel(d), *seen, why_lost(d, near, lips)])
-    head = ["lost", "against", "ours less it", "the same, mouth alone", "opening follows speech", "so the loss lies"]
+    head = ["lost", "against", "ours less it", "the same, lips alone", "opening follows speech", "so the loss lies"]
     return markdown(head, lines)
 
 
 def why_lost(lost: Duel, near: Duel | None, lips: Duel | None) -> str:
-    """Where a loss lies, by a fixed rule: a picture's measure that is not lost at the mouth is lost around it; one that is lost there
-    though the opening follows the speech no worse is a matter of painting; otherwise the lips themselves move worse."""
+    """Where a loss lies, by a fixed rule: a picture's measure that is won at the lips is lost around them, and a tie there shows no loss;
+    one that is lost there though the opening follows the speech no worse is a matter of painting; otherwise the lips move worse."""
     hears = lips is not None and lips.said in (BETTER, "tie")
-    if lost.paired.metric in PICTURES and near is not None and near.said in (BETTER, "tie"):
-        return "around the mouth: cheeks and chin"
+    if lost.paired.metric in PICTURES and near is not None and near.said == BETTER:
+        return "around the lips: cheeks and chin"
+    if lost.paired.metric in PICTURES and near is not None and near.said == "tie":
+        return "no loss shown at the lips, so perhaps around them"
     if lost.paired.metric in PICTURES and hears:
-        return "in how the mouth is painted, not in when it opens"
+        return "in how the lips are painted, not in when they open"
     if lost.paired.metric == "csim":
         return "in whose face it is"
     if lips is None or lips.said == "no verdict":

@@ -13,7 +13,7 @@ from paperlib.dubbing_report import heading, markdown, name
 from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_systems import MINIS, OURS
 from paperlib.evaluation.dubbing_tasks import SELF, SENTENCE
-from paperlib.evaluation.dubbing_verdicts import measure_of
+from paperlib.evaluation.dubbing_verdicts import BETTER, judges_on, measure_of
 from paperlib.paper import PAIRED
 from paperlib.results import Row, read_results, select
 from paperlib.tables import cell
@@ -22,6 +22,7 @@ COMMAND = "paperlib evaluate --method all --profile classroom --data data/cache/
 TABLE = "controls_dub_grid"
 LIPS = ("opening_r", "opening_r_source", "leak_index", "loudness_r", "shape_mouth", "sync_mouth")
 BESIDE = (*MINIS, "frozen_mouth", "source_unchanged")  # what ours is held against
+UNHEARD = ("swapped_speech", "shifted_m5", "shifted_p5", "silent_speech", "source_unchanged")  # heard something else, or nothing
 LISTED = (OURS, *MINIS, "source_unchanged")
 
 
@@ -116,6 +117,31 @@ def margin(rows: Sequence[Row], data: str) -> str:
     beside = (("a video in which nothing was done", "source_unchanged"), (f"{name(best)}, the best of the five in it", best))
     said = "; ".join(f"ours less {words}: {_duel(paired[row])}" for words, row in beside)
     return f"Opening r with the new sentence, {data}: {said}."
+
+
+def follows(rows: Sequence[Row], data: str) -> str:
+    """Sentences: whether the lips of ours follow the new sentence more than those of rows that heard something else or nothing. Verdicts
+    are those of the judge `opening`, read back; "" where none is saved."""
+    judged = select(list(rows), table="judge_agreement", data=data)
+    own = [r for r in select(list(rows), table=TABLE, data=data, track=SENTENCE, metric="opening_r") if not r.row.startswith(PAIRED)]
+    mean = {r.row: r.value for r in own}
+    said = {row: judges_on(judged, OURS, row)[1].get("opening") for row in UNHEARD if row in mean}
+    if OURS not in mean or not any(said.values()):
+        return ""
+    texts = {row: f"{name(row)} ({mean[row]:.2f}, {found})" for row, found in said.items() if found}
+    ahead, rest = ([texts[row] for row in texts if (said[row] == BETTER) == won] for won in (True, False))
+    out = [f"Opening r of ours with the new sentence is {mean[OURS]:.2f}."]
+    out += [f"**It is not shown to be above** {', '.join(rest)}."] if rest else []
+    out += [f"It is above {', '.join(ahead)}."] if ahead else []
+    return " ".join(out)
+
+
+def worse_in(rows: Sequence[Row], data: str, track: str, measures: Sequence[str]) -> str:
+    """A sentence: in which measures ours is worse than which rows, by their intervals alone."""
+    own = [r for r in select(list(rows), data=data, track=track) if r.row.startswith(PAIRED) and "ours is: worse" in r.protocol]
+    at = {m: [name(r.row.removeprefix(PAIRED)) for r in own if measure_of(r) == m] for m in measures}
+    lost = "; ".join(f"{heading(m, False)}: {', '.join(others)}" for m, others in at.items() if others)
+    return f"Ours is worse than these. {lost}." if lost else "Ours is worse than none of the rows that it is paired with."
 
 
 def self_measures(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -107,3 +107,13 @@ def cost(rows: Sequence[Row]) -> str:
             contest = CONTEST[next(iter(found.values())).contest]
             lines.append([name(row), contest, *(cell(found[m], 1) if m in found else "–" for m in ("fps", "cpu_ms", "peak_mib"))])
     return markdown(["system", "sees", "frames a second", "processor ms a frame", "memory, MiB"], lines)
+
+
+def slowest(rows: Sequence[Row]) -> str:
+    """A sentence: which system dubs the fewest frames a second, and what ours does; "" where no speed is saved."""
+    fps = {r.row: r.value for r in rows if r.metric == "fps" and r.value is not None and r.row in (OURS, *MINIS)}
+    if not fps:
+        return ""
+    row = min(fps, key=fps.__getitem__)
+    beside = f"; ours {fps[OURS]:.1f}" if OURS in fps and row != OURS else ""
+    return f"The slowest is {name(row)} with {fps[row]:.1f} frames a second{beside}."

@@ -60,11 +60,11 @@ def test_values_name_gaps_reasons_and_what_beats_the_truth():
     rows += [value("diff2lip_mini", k, None, contest="dubbing", protocol="not trained") for k in report.PAPER]
     rows += [value("frozen_mouth", "ssim_crop", 0.95, protocol=FLAG), value("ours_mini", "psnr_crop", 1.0, track=SELF)]
     lines = report.values(rows).splitlines()
-    assert lines[0].startswith("| measured | sees | PSNR, crop, dB ↑ | LPIPS, crop ↓ |") and len(lines) == 2 + 4
+    assert lines[0].startswith("| measured | sees | PSNR, mask, dB ↑ | LPIPS, mask ↓ |") and len(lines) == 2 + 4
     assert "| ours | video | 30.00 [29.00, 31.00] | – |" in lines[2] and "| truth | sanity |" in lines[3]
     assert "| Diff2Lip-mini | video | – not trained |" in lines[4] and "0.950 *beats truth*" in lines[5]
     assert all(line.count("|") == 9 for line in lines)
-    assert report.flags(rows) == ["SSIM, crop ↑: the truth has 0.900; better than it: frozen mouth 0.950."]
+    assert report.flags(rows) == ["SSIM, mask ↑: the truth has 0.900; better than it: frozen mouth 0.950."]
     assert report.clips_of(rows) == "embedded test speakers, still heads, 20 clips; 20 speakers"
 
 
@@ -75,9 +75,9 @@ def test_sentences_come_from_verdicts():
     assert said[0].endswith("(Wav2Lip-mini, IP_LAP-mini): of 3 comparisons ours is better in 1, tied in 1, worse in 1.")
     assert said[1].endswith("(SadTalker-mini): of 1 comparisons ours is better in 1, tied in 0, worse in 0.")
     assert (
-        "Ours: worse. LPIPS, crop against IP_LAP-mini." in said and "Ours: better. PSNR, crop against Wav2Lip-mini, SadTalker-mini." in said
+        "Ours: worse. LPIPS, mask against IP_LAP-mini." in said and "Ours: better. PSNR, mask against Wav2Lip-mini, SadTalker-mini." in said
     )
-    assert said[-1].endswith("nearer to the truth than ours in SSIM, crop: frozen mouth.")
+    assert said[-1].endswith("nearer to the truth than ours in SSIM, mask: frozen mouth.")
     table = report.verdict_table(duels(rows)).splitlines()
     assert (
         len(table) == 2 + 4
@@ -88,8 +88,9 @@ def test_sentences_come_from_verdicts():
 @pytest.mark.parametrize(
     ("lost", "near", "lips", "where"),
     [
-        ("psnr_crop", TIE, WORSE, "around the mouth"),
-        ("psnr_crop", WORSE, TIE, "how the mouth is painted"),
+        ("psnr_crop", BETTER, WORSE, "around the lips: cheeks"),
+        ("psnr_crop", TIE, WORSE, "no loss shown at the lips"),
+        ("psnr_crop", WORSE, TIE, "how the lips are painted"),
         ("psnr_crop", WORSE, WORSE, "how the lips move"),
         ("lmd_mouth", None, BETTER, "shape or the picture"),
         ("sync_mouth", None, None, "nobody can say"),
@@ -152,6 +153,43 @@ def test_contestants_come_from_cards(tmp_path):
     )
 
 
+def test_a_head_start_is_read_from_the_cards(tmp_path):
+    shelf = Shelf("classroom", (tmp_path,))
+    assert report.head_start(shelf).startswith("Not all cards")
+    for row, size in (("ip_lap_mini", 100_000), ("wav2lip_mini", 150_000)):
+        (tmp_path / f"{row}_classroom.json").write_text(json.dumps({"parameters": size, "corpus": {"clips": {"train": 128}}}))
+    own = {"expression": {"train": {"clips": 1280}}, "teacher": {"clips": 800}, "renderer": None}
+    for kind, speech in own.items():
+        (tmp_path / f"{kind}_classroom.json").write_text(json.dumps({"parameters": 1_000_000} | ({"speech": speech} if speech else {})))
+    said = report.head_start(shelf)
+    assert said.startswith("Ours has 20 times the parameters of the largest mini, Wav2Lip-mini")
+    assert said.endswith("heard up to 1280 clips, where the minis had 128.")
+
+
+def test_means_of_rows_that_do_not_listen_are_told_without_a_test():
+    rows = [value("ours_mini", "psnr_crop", 30.0), value("source_unchanged", "psnr_crop", 31.0), value("wav2lip_mini", "psnr_crop", 32.0)]
+    rows += [value("ours_mini", "lpips_crop", 0.1), value("source_unchanged", "lpips_crop", 0.2)]
+    rows += [value("ours_mini", "csim_frame", 0.9961), value("source_unchanged", "csim_frame", 0.9962)]  # alike as shown
+    said = report.deaf_means(rows, report.PAPER)
+    assert said.endswith("by the means alone: source unchanged in PSNR, mask (31.00 against 30.00).")
+    assert report.deaf_means(rows[2:], report.PAPER).startswith("No row")
+
+
+def test_strangers_are_told_with_the_rows_that_have_no_more():
+    said = "different people's true faces; highest 0.9841; n counts pairs"
+    stranger = Row("table1", "truth", "csim_impostor", 0.94, data="d", region="frame", n=190, track=CROSS, protocol=said)
+    rows = [stranger, value("ours_mini", "csim_frame", 0.996), value("wav2lip_mini", "csim_frame", 0.98)]
+    rows += [pair("wav2lip_mini", "csim_frame", TIE)]
+    assert report.impostors(rows).endswith("CSIM, frame: mean 0.940, highest 0.984 of 190 pairs; means no higher than that: Wav2Lip-mini.")
+    assert report.impostors(rows[1:]) == ""
+
+
+def test_sync_verdicts_are_counted():
+    said = {"wav2lip_mini": WORSE, "ip_lap_mini": BETTER, "frozen_mouth": BETTER}
+    rows = [pair(other, "sync_mouth", words) for other, words in said.items()]
+    assert "in 1 of 2 comparisons" in report.sync_verdicts(duels(rows, agreement=DISPUTED))
+
+
 def test_live_scores_stand_beside_the_saved_ones(tmp_path):
     path = tmp_path / "clips.csv"
     assert report.read_clips(path) == {}
@@ -159,7 +197,7 @@ def test_live_scores_stand_beside_the_saved_ones(tmp_path):
     scores = [{"row": "ours_mini", "kind": CROSS, "set": "still heads", "clip": "a with b", "psnr_crop": 30.4, "opening_r": None}]
     mean = value("ours_mini", "psnr_crop", 29.0)
     lines = report.live_table(scores, report.read_clips(path), {"still heads": [mean]}).splitlines()
-    assert lines[2] == "| still heads | ours | PSNR, crop, dB ↑ | 30.400 | 30.500 | 29.000 |"
+    assert lines[2] == "| still heads | ours | PSNR, mask, dB ↑ | 30.400 | 30.500 | 29.000 |"
     assert lines[3] == "| still heads | ours | opening r ↑ | – | – | – |"
 
 
@@ -170,7 +208,7 @@ def test_the_worst_clips_of_each_set_stand_with_the_best_mini():
     scores = [score("ours_mini", name, v) for name, v in (("a", 0.5), ("b", -0.1), ("c", 0.2))]
     scores += [score("ours_mini", "d", 0.9, "strong head motion"), score("ip_lap_mini", "b", 0.25), score("wav2lip_mini", "b", 0.1)]
     lines = report.worst_clips(scores, 2).splitlines()
-    assert lines[0].endswith("| skill, mouth ↑ | opening r ↑ | PSNR, crop, dB ↑ | best mini, skill, mouth ↑ |")
+    assert lines[0].endswith("| skill, lips ↑ | opening r ↑ | PSNR, mask, dB ↑ | best mini, skill, lips ↑ |")
     assert lines[2:] == [
         "| still heads | `b` | -0.100 | – | 30.00 | IP_LAP-mini 0.250 |",
         "| still heads | `c` | 0.200 | – | 30.00 | – |",

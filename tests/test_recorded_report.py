@@ -43,6 +43,22 @@ def test_the_margin_names_the_best_of_the_five_and_the_untouched_video():
     assert report.margin(ROWS[:1], S1) == "Too few rows to say anything."
 
 
+def test_what_did_not_hear_the_sentence_stands_beside_ours():
+    said = {"swapped_speech": "tie", "silent_speech": "worse"}  # of the other row's opening
+    words = "tie; first is by judge: tie, expert: tie, lag: tie, opening: {}"
+    judged = [Row("judge_agreement", f"{k}>ours_mini", "survives", 0.0, data=S1, protocol=words.format(v)) for k, v in said.items()]
+    rows = [*ROWS, row("swapped_speech", "opening_r", 0.31), row("silent_speech", "opening_r", 0.1), *judged]
+    text = report.follows(rows, S1)
+    assert "ours with the new sentence is 0.34. **It is not shown to be above** swapped speech (0.31, tie)." in text
+    assert text.endswith("It is above silent speech (0.10, better).") and report.follows(ROWS, S1) == ""
+
+
+def test_losses_are_listed_by_measure():
+    rows = [*ROWS, row("full_minus_frozen_mouth", "psnr_crop", -6.0, "worse", track=SELF)]
+    assert report.worse_in(rows, S1, SELF, ("psnr_crop", "ssim_crop")) == "Ours is worse than these. PSNR, mask: frozen mouth."
+    assert "than none" in report.worse_in(ROWS, S1, SELF, ("psnr_crop",))
+
+
 def test_more_sync_than_the_recordings_is_no_lead():
     assert report.beyond(ROWS, S1) == ""
     lead = row("full_minus_wav2lip_mini", "sync_mouth", 0.1, "better")

@@ -61,7 +61,7 @@ def test_the_second_track_holds_the_same_clips_and_says_what_changed():
     after = report.second_track(longer, table)
     said = [(d.other, d.said, d.paired.value) for d in after]
     assert said == [("ip_lap_mini", "tie", 0.0), ("wav2lip_mini", "better", -0.1), ("wav2lip_mini", "no verdict", 0.1)]
-    assert report.moved(duels(table), after) == "1 of 3 verdicts changed (PSNR, crop against IP_LAP-mini: better, now tie)"
+    assert report.moved(duels(table), after) == "1 of 3 verdicts changed (PSNR, mask against IP_LAP-mini: better, now tie)"
     assert report.moved(duels(table), after[1:]) == "0 of 2 verdicts changed"
     assert report.second_track(longer, []) == [] and report.second_track([], table) == []
 
@@ -72,4 +72,7 @@ def test_costs_stand_in_the_order_of_the_tables():
     rows += [Row("controls_dub_cost", "sadtalker_mini", "fps", None, contest="animation", protocol="no checkpoint")]
     lines = report.cost(rows).split("\n")[2:]
     assert lines[:2] == ["| ours | video | 30.0 | – | 70.0 |", "| Wav2Lip-mini | video | 99.3 | – | – |"]
+    assert report.slowest(rows) == "The slowest is ours with 30.0 frames a second." and report.slowest([]) == ""
+    slow = Row("controls_dub_cost", "diff2lip_mini", "fps", 20.0, data="d")
+    assert report.slowest([*rows, slow]).endswith("Diff2Lip-mini with 20.0 frames a second; ours 30.0.")
     assert lines[2].startswith("| SadTalker-mini | one picture |") and "no checkpoint" in lines[2]

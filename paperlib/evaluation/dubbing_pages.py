@@ -16,10 +16,9 @@ import numpy as np
 
 from paperlib.artifacts import atomic_write
 from paperlib.evaluation.dubbing_frames import Kept, read_kept, shown_frames
-from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_systems import MINIS, OURS, Entry
 from paperlib.evaluation.dubbing_tasks import CROSS, SENTENCE, Task
-from paperlib.evaluation.dubbing_words import PAPER, heading, name, number
+from paperlib.evaluation.dubbing_words import PAPER, explained, heading, name, number
 from paperlib.evaluation.dubbing_worst import RANKED_BY, worst_first
 from paperlib.evaluation.renderer_failures import LIGHTER, error_picture
 from paperlib.training.sweep import Done, Sweep
@@ -111,12 +110,12 @@ def frames_table(case: Case) -> str:
 def measures_table(case: Case, absent: Mapping[str, str]) -> str:
     """A line for each row with scores and a column for each of SHOWN that has a value; absent: row -> why it has none."""
     columns = [m for m in SHOWN if any(own.get(m) is not None for own in case.scores.values())]
-    heads = "".join(f'<th title="{escape(MEASURES[m].words)}">{escape(heading(m))}</th>' for m in columns)
+    heads = "".join(f'<th title="{escape(explained(m))}">{escape(heading(m))}</th>' for m in columns)
     lines = []
     for row in LISTED:
         if row in case.scores:
             own = case.scores[row]
-            values = "".join(f'<td title="{escape(MEASURES[m].words)}">{number(own.get(m), m)}</td>' for m in columns)
+            values = "".join(f'<td title="{escape(explained(m))}">{number(own.get(m), m)}</td>' for m in columns)
             lines.append(f"<tr><th>{escape(name(row))}</th>{values}</tr>")
         elif row in absent:
             lines.append(f'<tr><th>{escape(name(row))}</th><td colspan="{max(1, len(columns))}">{escape(absent[row])}</td></tr>')
@@ -126,7 +125,7 @@ def measures_table(case: Case, absent: Mapping[str, str]) -> str:
 def section(case: Case, measure: str, absent: Mapping[str, str]) -> str:
     """One clip."""
     value = "ours has no value" if case.value is None else f"ours {number(case.value, measure)}"
-    words = f'<span title="{escape(MEASURES[measure].words)}">{escape(heading(measure, arrow=False))}: {value}</span>'
+    words = f'<span title="{escape(explained(measure))}">{escape(heading(measure, arrow=False))}: {value}</span>'
     return (
         f'<section id="clip{case.rank}" data-clip="{escape(case.clip)}"><h2>{case.rank} of {case.of}: {escape(case.clip)}</h2>'
         f"<p>{escape(case.part)}; {words}</p>{frames_table(case)}{measures_table(case, absent)}</section>\n"
@@ -136,7 +135,7 @@ def section(case: Case, measure: str, absent: Mapping[str, str]) -> str:
 def page(cases: Iterable[Case], kind: str, header: Mapping, absent: Mapping[str, str]) -> str:
     """The whole page. header: provenance of the results files of the same run; absent: row -> why it is not there."""
     measure = RANKED_BY[kind]
-    ranked = f"clips by {heading(measure, arrow=False)} ({MEASURES[measure].words}) of ours, the worst first"
+    ranked = f"clips by {heading(measure, arrow=False)} ({explained(measure)}) of ours, the worst first"
     facts = {
         "Data": header["corpus"],
         "Command": f"{header['command']}, profile {header['profile']}, commit {header['commit']}",

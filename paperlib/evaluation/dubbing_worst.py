@@ -1,6 +1,6 @@
 """The dubs of ours that come out worst: which they are, by a rule fixed before the runs, and their frames for a figure.
 
-Rule: a dub with a truth is ranked by its skill at the mouth, one without by how much more its opening follows the wanted speech than the
+Rule: a dub with a truth is ranked by its skill at the lips, one without by how much more its opening follows the wanted speech than the
 recording that was dubbed. Its frame is the one that is furthest from the truth inside Omega_c. The best mini is the one with the best value
 of the same measure on the same clip.
 """
@@ -22,7 +22,7 @@ from paperlib.evaluation.dubbing_measures import MEASURES
 from paperlib.evaluation.dubbing_run import SETS, Score
 from paperlib.evaluation.dubbing_systems import MINIS, OURS, open_system
 from paperlib.evaluation.dubbing_tasks import CROSS, SENTENCE, Plan
-from paperlib.evaluation.dubbing_words import name, number
+from paperlib.evaluation.dubbing_words import name, number, place
 from paperlib.evaluation.renderer_scores import to_uint8
 from paperlib.training.sweep import Cell, Done, Sweep
 
@@ -126,7 +126,7 @@ def keep_worst(made: Sweep, done: Sequence[Done], scores: Sequence[dict], folder
     arrays = {key: np.stack(frames) for key, frames in columns.items() if len(frames) == len(chosen)}
     captions = [caption(s, at[s["clip"]], best.get(s["clip"])) for s in chosen]
     measure = MEASURES[RANKED_BY[CROSS]]
-    count, lowest = len(worst_first(scores)), f"the lowest {measure.metric} of the {measure.region}"
+    count, lowest = len(worst_first(scores)), f"the lowest {measure.metric} at the {place(measure.metric, measure.region)}"
     said = f"of {count} cross-dubs the {each} of each test set in which ours has {lowest}"
     buffer = io.BytesIO()
     np.savez_compressed(buffer, captions=np.array(captions), said=np.array(said), **arrays)
