@@ -32,7 +32,7 @@ plt.rcParams["image.interpolation"] = "nearest"  # show pixels as they are
 
 # %% [markdown]
 # ## The task: one hole, one reference, one drawing
-# Four pictures go in, one comes out. We take a clip of an unseen speaker with a moving head.
+# Three pictures go in, one comes out. We take a clip of an unseen speaker with a moving head.
 #
 # - the **target** $I_t$: the frame that should come out. Only training may see its mouth
 # - the **crop** $I_{crop}$: the target with the lower face cut out
@@ -51,7 +51,7 @@ batch = collate([(item, target, reference)])
 print("frames", len(clip), "| each picture", tuple(batch.target.shape), "| mask", tuple(batch.mask.shape))
 
 # %% [markdown]
-# *Picture: the four inputs and the mask. The reference has its mouth closed and its head turned another way; the drawing shows the open mouth.*
+# *Picture: the target, the three inputs and the mask. The reference has its mouth closed and its head turned another way; the drawing shows the open mouth.*
 
 # %%
 show_strip(
@@ -62,7 +62,8 @@ show_strip(
 # %% [markdown]
 # ## The hole must not know the answer
 # Where is the hole? Draw it around the target's own jaw, and it moves when the mouth opens: the outline itself tells the network what to draw.
-# Here the outline comes from the **rigid head pose with a neutral mouth**, so it cannot know. The paper says only that OpenCV draws the region from landmarks.
+# Here the outline comes from the **rigid head pose with a neutral mouth**, so the mouth cannot move it. (On real clips the pose itself still tells a little: 08.)
+# The paper says only that OpenCV draws the region from landmarks.
 
 # %%
 from paperlib.media.cropping import mouth_mask, mouth_polygon
@@ -186,7 +187,7 @@ explore(show_true_flow, share=(0.0, 1.5, 1.0))
 
 # %% [markdown]
 # **SFM** has to guess this flow from $I_{3D}$ and $I_r$ alone. The paper does not name its network, but the row of table 7 fits FlowNetS: halve the size up to
-# six times, then come back to a quarter. The six halvings need a size that can be halved six times; the depth follows the size.
+# six times, then come back to a quarter. Each halving must give whole pixels and leave at least 2 of them, so the depth follows the size.
 
 # %%
 show_source(SFM.forward)
@@ -215,7 +216,8 @@ check("exercise 1", answer1, expected1)
 
 # %% [markdown]
 # ## SPADE: the drawing as a condition
-# Both networks that follow must obey $I_{3D}$. An ordinary normalisation would wash it out. SPADE (Park et al. 2019) puts it back at every level:
+# Both networks that follow must obey $I_{3D}$. An ordinary normalisation would wash it out. SPADE (Park et al. 2019) puts it back at
+# every level of the decoder; here, at every level but the finest:
 #
 # $$\mathrm{SPADE}(x, c) = \mathrm{norm}(x)\,(1 + \gamma(c)) + \beta(c), \qquad c = I_{3D}$$
 #
@@ -292,14 +294,16 @@ from paperlib.models.texture import TMN, compose
 show_source(compose)
 
 # %% [markdown]
-# *Picture: `compose` alone, with an attention made by hand. Base: the warped reference. Colour: the drawing. Attention: the mask, faded by the slider.
-# At 0 the base comes back untouched; at 1 the drawing replaces the lower face.*
+# *Picture: `compose` alone, with an attention made by hand. Base: the warped reference. Colour: the drawing. Attention: the mask times the slider, from 0 (black)
+# to 1 (white); it starts at 0.6. At 0 the base comes back untouched; at 1 the drawing replaces the lower face. The dark wedges beside the jaw are the drawing's
+# black: there the mask is wider than the drawn face.*
 
 # %%
 def show_compose(strength):
     """(16) with attention = strength x mask."""
     attention = strength * batch.mask
-    show_strip([warped[0], batch.i3d[0], attention[0], compose(attention, batch.i3d, warped)[0]], ["base", "colour C", "attention A", "A C + (1 - A) base"], scale=1.7)
+    grey = attention[0].expand(3, -1, -1)  # as a colour picture it is shown from 0 to 1, and not stretched
+    show_strip([warped[0], batch.i3d[0], grey, compose(attention, batch.i3d, warped)[0]], ["base", "colour C", f"A = {strength:.2f} x mask", "A C + (1 - A) base"], scale=1.7)
 
 
 explore(show_compose, strength=(0.0, 1.0, 0.6))
@@ -325,7 +329,8 @@ for name, tensor in (("C_e", c_e), ("A_e", a_e), ("F_tex low", f_tex["low"]), ("
 
 # %% [markdown]
 # *Picture: the two networks **before any training**. The start is our choice (the paper gives none): TMN begins by trusting the warp, RBFIN begins by painting
-# the hole with the warp's colours. So the very first result is already a face, and training has to improve it.*
+# the hole with the warp's colours. So the very first result is already a face, and training has to improve it. $A_i$ starts high wherever the crop is dark:
+# in the hole, but also in hair and dark books.*
 
 # %%
 show_strip(
@@ -351,8 +356,8 @@ show_source(MSAF.forward)
 
 # %% [markdown]
 # *Picture: MSAF alone, with weights set by hand so that one can see what it does. $F_k$ is the grey crop with its hole, the texture is the grey warp. Each branch is a
-# plain average, so $T_3$, $T_5$, $T_7$ are more and more blurred. The mask opens where the texture is brighter than the feature: in the hole. Scale 0: the
-# hole stays. Scale 1: the hole is filled. Scale 2: too much of it.*
+# plain average, so $T_3$, $T_5$, $T_7$ are more and more blurred. With these weights the mask opens where $T_7$ is more than twice as bright as the feature: in
+# the hole, and in a few dark spots such as the eyes. Scale 0: the hole stays. Scale 1: the hole is filled. Scale 2: too much of it.*
 
 # %%
 grey_crop, grey_warp = batch.crop.mean(1, keepdim=True), warped.mean(1, keepdim=True)
@@ -394,7 +399,8 @@ def show_msaf(scale, g3, g5, g7):
 explore(show_msaf, scale=(0.0, 2.0, 1.0), g3=(-3.0, 3.0, 0.0), g5=(-3.0, 3.0, 0.0), g7=(-3.0, 3.0, 0.0))
 
 # %% [markdown]
-# *Check: three facts that hold for any weights. The branches see windows of 3, 5 and 7 pixels; at the start each branch has a third; scale 0 returns the feature itself.*
+# *Check: the branches see windows of 3, 5 and 7 pixels, and scale 0 returns the feature itself, whatever the weights. In a new network (the `rbfin` above) each
+# branch has a third.*
 
 # %%
 impulse = torch.zeros(1, 1, 15, 15)
@@ -402,7 +408,7 @@ impulse[..., 7, 7] = 1
 by_hand = msaf_by_hand(0.0, [0.0, 0.0, 0.0])
 with torch.no_grad():
     print("width of an impulse's trace:", [int((conv(impulse)[0, 0, 7].abs() > 0).sum()) for conv in by_hand.convs])
-    print("shares at the start equal:  ", torch.allclose(torch.softmax(by_hand.logits, 0), torch.full((3,), 1 / 3)))
+    print("shares at the start equal:  ", all(torch.allclose(torch.softmax(m.logits, 0), torch.full((3,), 1 / 3)) for m in rbfin.msaf.values()))
     print("scale 0 returns F_k:        ", torch.equal(by_hand(grey_crop, grey_warp), grey_crop))
 
 # %% [markdown]
@@ -411,7 +417,7 @@ with torch.no_grad():
 #
 # ## Exercise 3: scale 0 and "w/o MSAF"
 # Build RBFIN twice with the same weights: once with the scale fixed at 0, once without MSAF. What is the largest difference between their $C_i$?
-# Then look for both set-ups in the paper: table 5 has a row for scale 0, table 4 has a row "w/o MSAF". Which two PSNR does the paper give them?
+# Then look for both set-ups in the paper: table 5 has a row for scale 0, table 4 has a row "w/o MSAF". Which two PSNR values does the paper give them?
 
 # %%
 from paperlib.paper import TABLES
@@ -467,9 +473,10 @@ label("measured", f"checkpoint {card['name']}, trained on the embedded corpus at
       "the speaker below was not in it. The drawing has the true expression. Pictures only; the numbers are in 07.")  # fmt: skip
 
 # %% [markdown]
-# *Picture: first row: reference, flow, $I_{warp}$, $C_e$, $A_e$, $I_e$. Second row: drawing, crop, $C_i$, $A_i$, result $I_i$, truth. In Lab, choose another
-# reference or another frame: which reference gives the best teeth? Where the warp is wrong, $A_e$ is bright. And look for the dark of the open mouth in $A_i$: there the
-# network paints nothing and lets the black of the hole show through.*
+# *Picture: first row: reference, flow, $I_{warp}$, $C_e$, $A_e$, $I_e$. Second row: drawing, crop, $C_i$, $A_i$, result $I_i$, truth. In JupyterLab, choose
+# another reference or another frame: which reference gives the best teeth? $A_e$ is brightest on the rim of the lips and around the eyes, and dark in a part of
+# the open mouth, where the warp errs most: it is no map of the warp's error. And look at $A_i$ in the open mouth: in one patch it is small, and lets the black of
+# the hole show through.*
 
 # %%
 def anatomy(frame, reference_frame):
@@ -498,8 +505,8 @@ explore(anatomy, frame=(0, len(clip) - 1, target), reference_frame=(0, len(clip)
 
 # %% [markdown]
 # *Picture: turn the scale $s$ of (22) in the trained network, at both levels at once. Left to right: with the scale of the slider, with the learned scale,
-# and what changed between the two (brighter is more). At 0 the texture path is cut, and the open mouth goes with it: in this network it is TMN that draws the lips, and
-# MSAF that carries them over. This is not table 5: a network **trained** at scale 0 would have found another way.*
+# and what changed between the two (brighter is more). At 0 the texture path is cut, and the open mouth goes with it: this network relies on the texture path,
+# from TMN through MSAF, for the open mouth. This is not table 5: a network **trained** at scale 0 would have found another way.*
 
 # %%
 learned = renderer.rbfin.scales()
@@ -551,7 +558,7 @@ print("drawn from the frame's own landmarks, more than 50 pixels change:", int((
 # %% [markdown]
 # ## What could go wrong
 # - **The sign of the flow.** A forward flow warps the wrong way and still looks like a face. The check with the true flow catches it.
-# - **Pixel centres.** `align_corners=True` shifts everything by half a pixel; averaged over a clip, that blurs the mouth.
+# - **Pixel centres.** `align_corners=True` on a grid made for `False` zooms about the centre: nothing in the middle, up to half a pixel at the border.
 # - **A mask that knows.** A crop drawn around the target's own jaw tells the answer, and every image metric rewards it.
 # - **A reference that knows.** If reference and target may be the same frame, the network learns to copy.
 # - **BatchNorm in SFM.** It remembers the training pictures' statistics: call `eval()` before you judge.
