@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 COMMAND = "paperlib train study-expression --out data/results"
 HOLDS, TIE, REVERSED, NONE = "holds", "tie", "reversed", "no verdict"
-LABELS = {"aed": "AED", "aed_mouth": "AED, mouth", "aed_centred": "AED, centred", "lip_mm": "lip error", "opening_r": "r of lip opening"}
+LABELS = {
+    "aed": "AED", "aed_mouth": "AED, mouth", "aed_centred": "AED, centred", "lip_mm": "lip error", "opening_r": "r of lip opening",
+    "opening_mm": "error of the lip opening",
+}  # fmt: skip
 
 
 def heading(metric: str) -> str:
@@ -82,6 +85,19 @@ def paired_table(
         if any(r.row == name for r in rows):
             lines.append([name.replace("_", " "), what, *cells])
     return _markdown([f"{reference.replace('_', ' ')} minus", "what it is", *map(heading, metrics)], lines)
+
+
+def listed(
+    rows: Sequence[Row], rivals: Sequence[str], metrics: Sequence[str], word: str, reference: str = "full", margin: float = 0.0005
+) -> str:
+    """In words, where the verdict on `reference` is `word`: `r of lip opening against loudness; ...`; "" where it is so nowhere."""
+    found = {}
+    for metric in metrics:
+        for rival in rivals:
+            r = difference(rows, reference, rival, metric)
+            if r is not None and verdict(r, BETTER.get(metric, "lower"), margin=margin) == word:
+                found.setdefault(LABELS.get(metric, metric.replace("_", " ")), []).append(rival.replace("_", " "))
+    return "; ".join(f"{measure} against {', '.join(names)}" for measure, names in found.items())
 
 
 def pivot(rows: Sequence[Row], down: Mapping, across: Mapping, place: Callable[[Row], tuple], spread: Mapping | None = None) -> str:

@@ -45,6 +45,23 @@ def test_paired_table_gives_the_rules_verdict_and_the_reason_for_a_gap():
     assert "no checkpoint" in lines[2]
 
 
+def test_listed_names_the_measures_and_rivals_of_one_verdict():
+    rows = [
+        row("full_minus_loudness", 0.1, 0.05, 0.2), row("full_minus_ridge_mfcc", -0.1, -0.2, -0.05),
+        row("full_minus_loudness", -0.1, -0.2, -0.05, metric="opening_r"),
+        row("full_minus_ridge_mfcc", -0.1, -0.2, -0.05, metric="opening_r"),
+        row("full_minus_frame_index", 0.0, -0.1, 0.1), row("full_minus_mean_expression", 0.3, metric="opening_r"),
+    ]  # fmt: skip
+    rivals = ("mean_expression", "ridge_mfcc", "loudness", "frame_index")
+
+    def say(word):
+        return fe.listed(rows, rivals, ("opening_r", "aed_mouth"), word)
+
+    assert say("worse") == "r of lip opening against ridge mfcc, loudness; AED, mouth against loudness"
+    assert say("better") == "AED, mouth against ridge mfcc" and say("tie") == "AED, mouth against frame index"
+    assert say("no verdict") == ""  # a difference without an interval says nothing
+
+
 def test_pivot_puts_values_in_their_places_and_leaves_out_empty_columns():
     rows = [row("full", 1.0, 0.5, 1.5), row("full", 2.0, motion="rule2"), row("truth", 0.0)]
     text = fe.pivot(
