@@ -70,15 +70,15 @@ for name in ("table3", "table4", "table5", "table6"):
 for units, name, row, metric, cost in sorted(smallest)[:6]:
     print(f"{name}, {row}: {metric} {cost:g}, that is {units} unit(s) of the last digit")
 signs = [c >= 0 for n in paper_checks.WHOLE for costs in paper_checks.removal_costs(n).values() for c in costs.values()]
-print(f"printed costs that are not negative: {sum(signs)} of {len(signs)}")
+print(f"printed costs of one unit of the last digit: {sum(units == 1 for units, *_ in smallest)}; not negative: {sum(signs)} of {len(signs)}")
 
 # %% [markdown]
-# No removal ever helps, in any metric, and several costs are one unit of the last digit. Training the same network twice with another seed moves
+# No removal ever helps, in any metric, and the smallest costs are one unit of the last digit. Training the same network twice with another seed moves
 # such numbers too. By how much, the paper does not say. A cost without an interval is a hint.
 
 # %% [markdown]
 # ## Exercise 1: do the parts add up?
-# If the parts of table 4 worked independently, the base, which lacks them all, would lose the sum of the four single costs. How many dB of PSNR
+# If the parts of table 4 worked independently, a base that lacks them all would lose the sum of the four single costs. How many dB of PSNR
 # do the four single removals cost together, **minus** what the base costs?
 
 # %% tags=["exercise"]
@@ -94,8 +94,9 @@ answer1 = loss["no_tmn"] + loss["no_corr"] + loss["no_msaf"] + loss["no_staging"
 check("exercise 1", answer1, expected1, tol=0.005)
 
 # %% [markdown]
-# The single costs add up to a little more than the base's: nothing odd, parts share work. But the paper defines *base* only in the text of its
-# figure 6 ("inpainting that under-uses the references"), so we cannot say which parts it really lacks.
+# The single costs add up to a little more than the base's. Nothing odd: a part that needs another is counted twice (without TMN, MSAF has nothing
+# to fuse). But the paper describes *base* only in passing: section 4.3 says that it lacks motion awareness and feature enhancement, the text of
+# figure 6 that it under-uses the references. So we cannot say which parts it really lacks.
 #
 # ## Rows that are printed twice
 # Two systems that differ should differ in some printed digit. A few lines compare every row of table 5 with every row of table 4:
@@ -110,7 +111,8 @@ for found in (paper_checks.duplicate_rows(), paper_checks.sigma_zero()):
 #   another PSNR. Both cannot be right.
 # - Table 5, scale 1, is table 4's **w/o staged training**, digit for digit. Those are two different systems.
 #
-# So the rows of table 5 cannot be what its caption says. That is a finding about the print. It does not say that a learnable scale is useless.
+# So at least one of the two tables is mislabelled; the print does not say which. That is a finding about the print. It does not say that a
+# learnable scale is useless.
 #
 # ## What each removal is in our code
 # Equation (22) again, the heart of two of the tables:
@@ -207,7 +209,7 @@ with torch.no_grad():
 # | --- | --- | --- |
 # | asks | what does a network without the part learn? | how much does *this* network lean on the part? |
 # | a large loss says | the part is needed | the network uses the part; another could do without |
-# | no loss says | the part is not needed | the network does not use it |
+# | no loss says | no need can be shown at this budget | the network cannot be shown to use it |
 #
 # The switches are copies of the network with one thing changed:
 
@@ -229,7 +231,10 @@ label("measured", f"Shipped networks, {header['clips']} cross-dubs of the embedd
       + (" The stage 1 network has our audio path beside (7): its removals say little about the paper's." if extended else ""))  # fmt: skip
 absolute = [r for r in rows if not r.row.startswith("full_minus_")]
 results_table([r for r in absolute if r.metric in ("psnr", "ssim", "lpips", "skill") and r.region == "mouth"], title="the renderer, mouth")
-results_table([r for r in absolute if r.metric in ("aed", "lip_mm", "opening_mm", "opening_r")], title="speech to expression")
+opened = [r for r in absolute if r.metric == "opening_r" and r.region == "lips"]
+results_table(opened, title="the renderer, lip opening of the painted picture against the truth's: correlation, higher is better")
+told = [r for r in absolute if r.metric in ("aed", "lip_mm", "opening_mm", "opening_r") and r.region == "mouth"]
+results_table(told, title="speech to expression (AED, lip_mm and opening_mm: lower is better; opening_r: higher)")
 
 # %%
 for metric, said in (("psnr", "full minus switched off, mouth PSNR (dB); right of 0: worse without"), ("lip_mm", "full minus switched off, lip error (mm); left of 0: worse without")):
@@ -249,9 +254,23 @@ for metric, said in (("psnr", "full minus switched off, mouth PSNR (dB); right o
 from paperlib.metrics.statistics import verdict
 
 WORDS = {"better": "worse without", "worse": "BETTER without", "tie": "no difference can be shown", "no verdict": "no interval, no verdict"}
+outcome = {}
 for r in [*select(differences, metric="psnr", region="mouth"), *select(differences, metric="lip_mm")]:
-    said = verdict(r, "higher" if r.metric == "psnr" else "lower", margin=0.01) if r.low is not None else "no verdict"
-    print(f"{names[r.row]}: {WORDS[said]} ({r.metric}, n = {r.n} speakers)")
+    outcome[r.row] = verdict(r, "higher" if r.metric == "psnr" else "lower", margin=0.01) if r.low is not None else "no verdict"
+    print(f"{names[r.row]}: {WORDS[outcome[r.row]]} ({r.metric}, n = {r.n} speakers)")
+
+# %% [markdown]
+# What do *low level only* and *high level only* say together? Each keeps one level of MSAF and so tells what the other one is worth beside it:
+
+# %%
+card = read_card("renderer_classroom")
+learned, begun = next(c for c in card["curve"] if c["step"] == card["best_step"]), card["config"]["msaf_init"]
+in_mouth = {r.row: r.value for r in select(absolute, metric="psnr", region="mouth")}
+LEVELS = {"better": "the network leans on it", "worse": "the picture is better without it"}
+for level, kept in (("low", "high"), ("high", "low")):
+    found = LEVELS.get(outcome[f"full_minus_msaf_{kept}_only"], "nothing can be shown of it")
+    print(f"{level} level (its s: {begun:g} at the start, {learned[f'scale_{level}']:.3f} as shipped): {found}. Without it "
+          f"{in_mouth[f'msaf_{kept}_only']:.2f} dB, with both {in_mouth['full']:.2f}, without MSAF {in_mouth['msaf_off']:.2f}")  # fmt: skip
 
 # %% [markdown]
 # ## What it looks like
@@ -291,7 +310,8 @@ show_strip([pictures[r] for r in wanted] + gap, titles=[*wanted.values(), *(f"8 
 # | w/o shape loss | as full, with (11) alone |
 # | base | all three removed: one linear layer on $F_a$, the Bi-LSTM and the read-out, (11) alone |
 #
-# Where our extension `residual_audio` is on, *full* and *w/o semantic images* have the linear path of $F_a$; the other two need none.
+# Where our extension `residual_audio` is on, *full*, *w/o semantic images* and *w/o shape loss* have the linear path of $F_a$;
+# the other two need none.
 #
 # | measure | here |
 # | --- | --- |
@@ -341,7 +361,8 @@ else:
 #
 # Now the question of the table: is *full* better than each row without a part? The differences are paired by clip. A verdict needs an interval that
 # leaves 0 out, and a p-value below 0.05 after Holm's correction over **all** comparisons of the table. Where the paper prints *full* as the better
-# one, ours **holds**, is a **tie**, or is **reversed**.
+# one, ours comes out **as printed**, as a **tie**, or **reversed**. These words are about one ordering; the ledger's (12) are about a whole claim.
+# A measure in which *full* beats the truth gives **no verdict**, here and in the ledger: a lead in it means nothing.
 
 # %%
 orderings = fe.table3_orderings(table3)
@@ -378,16 +399,20 @@ else:
 # ## Tables 4 to 6, retrained
 # The same for the renderer. Fewer networks than printed rows are needed: by (22) *learnable* and *all scales* are the full method, and scale 0 is
 # *w/o MSAF*. Every row is scored twice: on expressions predicted from speech, and on the true ones, because the paper does not say which it used.
-# The first five columns are the paper's, of the face crop, LMD of the mouth; skill is 0 for a mouth that never moves.
+# The first five columns are the paper's: of the painted region, which we call *crop*, and LMD of the mouth. Skill is 0 for a mouth that never moves.
+# After the tables stand controls on the same clips; the first of them knows the truth.
 
 # %%
 from paperlib import figure_renderer
+from paperlib.evaluation.ledger import SAID_OF
 from paperlib.evaluation.renderer_variants import VARIANTS, rows_of
 
 MAKE = "paperlib train study-renderer`, then `paperlib evaluate study-renderer --out data/results"
 COLUMNS = {("psnr", "crop"): "PSNR/dB ↑", ("lpips", "crop"): "LPIPS ↓", ("ssim", "crop"): "SSIM ↑", ("lmd", "mouth"): "LMD/px ↓",
            ("csim", "crop"): "CSIM ↑", ("skill", "mouth"): "mouth skill ↑", ("psnr", "frame"): "whole frame, PSNR/dB ↑"}  # fmt: skip
-missing = []
+CONTROLS4 = {"previous_frame": "the truth, one frame late", "source_unchanged": "the source, not dubbed", "frozen_mouth": "a mouth that never moves",
+             "warp_only": "I_warp pasted in", "reference_pasted": "the reference pasted in"}  # fmt: skip
+missing, nets = [], {}
 for name in ("table4", "table5", "table6"):
     rows_, said = fe.saved(name, command=MAKE)
     if not rows_:
@@ -397,21 +422,49 @@ for name in ("table4", "table5", "table6"):
     label("published", f"{TABLES[name].title}, {TABLES[name].data}.")
     display(Markdown(tables.published_table(name)))
     label("measured", f"{said} Intervals: 95%, over speakers.")
+    nets |= {(rows_of(name)[r.row], r.metric, r.region, r.beta): r.value for r in select(rows_, kind="measured") if r.row in rows_of(name)}
     for beta in ("predicted", "true"):
         own = select(rows_, kind="measured", beta=beta)
         texts = {row: text.partition(" (")[0] for row, text in TABLES[name].labels.items()}  # the sizes in brackets are the paper's
         table = fe.pivot(own, texts, COLUMNS, lambda r: (r.row, (r.metric, r.region)))
         display(Markdown(f"**Measured here**: {TABLES[name].title}, {beta} expressions\n\n{table}"))
 
+sanity, said = fe.saved("controls_renderer_study", command=MAKE)
+if sanity:
+    own = [r for r in sanity if r.beta in ("predicted", "none")]
+    display(Markdown("**Measured here**: controls on the same clips\n\n" + fe.pivot(own, CONTROLS4, COLUMNS, lambda r: (r.row, (r.metric, r.region)))))
 print(f"what base removes here: {VARIANTS['base'].words}")
+
+# %% [markdown]
+# Before the rows are compared with each other: does any of these networks beat a mouth that never moves?
+
+# %%
+asked = [("psnr", "crop"), ("psnr", "mouth"), ("lmd", "mouth")] if sanity and nets else []
+for metric, region in asked:
+    (still,) = select(sanity, row="frozen_mouth", metric=metric, region=region)
+    (lead,) = select(sanity, row="full_minus_frozen_mouth", metric=metric, region=region, beta="predicted")
+    found = {v: nets[v, metric, region, "predicted"] for v in VARIANTS if (v, metric, region, "predicted") in nets}
+    behind = sum(METRICS[metric].better * (v - still.value) < 0 for v in found.values())
+    print(f"{METRICS[metric].label} of the {region}: {still.value:.2f} {still.unit} without motion, {min(found.values()):.2f} to {max(found.values()):.2f} with a network; "
+          f"{behind} of {len(found)} networks are behind; full less the still mouth {lead.value:+.2f} [{lead.low:+.2f}, {lead.high:+.2f}]")  # fmt: skip
+    if metric == "psnr" and behind == len(found):
+        print("  Every network is behind it: in this measure the orderings below rank networks that have not yet learned to beat a still mouth.")
+
+# %% [markdown]
+# Now the orderings, in the words of table 3. Crop and mouth overlap, so the counts below are not of independent tests. The ledger (12) reads few of
+# them: the whole method against other rows, in two measures.
 
 # %%
 ordered, said = fe.saved("orderings_renderer", command=MAKE)
 if ordered:
     label("measured", f"Every two rows that the paper prints with different values. {said} A verdict needs the interval, Holm's p and every seed.")
     for name in ("table4", "table5", "table6"):
-        words = Counter(r.protocol.split(";")[0] for r in ordered if r.row.startswith(name) and r.beta == "predicted" and r.region in ("crop", "mouth"))
-        print(f"{name}, predicted expressions, all measures of crop and mouth: " + ", ".join(f"{word} {n}" for word, n in sorted(words.items())))
+        own = [r for r in ordered if r.row.startswith(f"{name}:") and r.beta == "predicted" and r.region in ("crop", "mouth")]
+        whole_ = [r for r in own if r.row.startswith(f"{name}:{paper_checks.WHOLE[name]}>")]
+        read = [r for r in whole_ if (r.metric, r.region, r.beta) in SAID_OF[name]]
+        print(f"{name}, predicted expressions, all measures of crop and mouth: {figure_renderer.counted(own)}")
+        print(f"  of these the whole method against another row: {figure_renderer.counted(whole_)}")
+        print(f"  of these PSNR of the crop and LMD, which the ledger reads: {figure_renderer.counted(read)}")
     figure_renderer.verdicts(ordered)
     plt.show()
 networks = {variant for name in missing for variant in rows_of(name).values()}
@@ -420,8 +473,9 @@ if missing:
 label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCeleb1 and LRW.")
 
 # %% [markdown]
-# *Picture: a line for each printed ordering, a column for each measure. + the ordering holds here, = a tie, − it is the other way round, ? no
-# verdict; beside it the difference.*
+# *Picture: a line for each printed ordering, a column for each measure. + as printed, = a tie, − reversed; empty: the paper prints the two rows
+# equal. The number is the first row less the second: for LPIPS and LMD below 0 is better. Holm's p counts all orderings of tables 4 to 6 in one
+# measure of one region.*
 #
 # ### Figure 6 of the paper, from networks of equal budget
 # Numbers of a whole crop are mostly skin. What does a removed part do to the mouth? The first seed of each row of table 4, on test speakers,
@@ -433,7 +487,8 @@ label("not_reproducible", "The paper's own tables 3 to 6 need its weights, VoxCe
 # full. Does a painted mouth follow the drawing beside it, or the reference? After so few steps a network may still copy. Then look for seams at the edge of the hole.*
 #
 # ### The scale that is learned
-# In (22) a learned $s$ weighs what MSAF adds. The paper says that it lies in [0, 1] and ends near a value of its own; ours starts where the setting says and is free.
+# In (22) a learned $s$ weighs what MSAF adds. The paper says that a learnable scale adapts within [0, 1] to the input. But in (22) it is one number, the
+# same for every input. Ours starts where the setting says and is free.
 
 # %%
 if (paths.RESULTS / figure_renderer.CURVES).exists():

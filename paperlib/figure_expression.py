@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COMMAND = "paperlib train study-expression --out data/results"
-HOLDS, TIE, REVERSED, NONE = "holds", "tie", "reversed", "no verdict"
+HOLDS, TIE, REVERSED, NONE = "as printed", "tie", "reversed", "no verdict"
 LABELS = {
     "aed": "AED", "aed_mouth": "AED, mouth", "aed_centred": "AED, centred", "lip_mm": "lip error", "opening_r": "r of lip opening",
     "opening_mm": "error of the lip opening",
@@ -134,15 +134,27 @@ class Ordering:
 
 
 def table3_orderings(rows: Sequence[Row]) -> list[Ordering]:
-    """Full against every other row of table 3, in every measure; the verdict is the one that the study wrote into `protocol`."""
+    """Full against every other row of table 3, in every measure; the verdict is the one that the study wrote into `protocol`.
+
+    A measure in which full beats the truth gives NONE, as in the ledger: a lead in it means nothing.
+    """
     out = []
     for r in (r for r in rows if r.row.startswith("full_minus_")):
         if found := re.search(r"full is: ([a-z ]+) \(.*in the paper: (\w+)", r.protocol):
             said, printed = found.groups()
             outcome = {printed: HOLDS, "tie": TIE, "no verdict": NONE}.get(said, REVERSED)
+            if _beats_truth(rows, r):
+                outcome = NONE
             same = (r.value * METRICS[r.metric].better > 0) == (printed == "better")
             out.append(Ordering(r.row.removeprefix("full_minus_"), r, said, printed, outcome, same))
     return out
+
+
+def _beats_truth(rows: Sequence[Row], difference: Row) -> bool:
+    """Whether full's own value is better than the truth's in the measure of `difference`."""
+    place = {"metric": difference.metric, "region": difference.region, "kind": "measured"}
+    own, truth = ([r.value for r in select(list(rows), row=name, **place) if r.value is not None] for name in ("full", "truth"))
+    return bool(own and truth) and METRICS[difference.metric].better * (own[0] - truth[0]) > 0
 
 
 def window_figure(rows: Sequence[Row], own: int, metric: str = "aed_mouth") -> Figure:

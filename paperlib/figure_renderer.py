@@ -31,6 +31,7 @@ FIGURE6 = {  # key of figure6_frames.npz -> heading; a `{}` takes the beta
 }  # fmt: skip
 FIGURE8 = {"truth": "truth", "predicted": "our dub", "true": "true\nexpressions", "warp": "I_warp", "reference": "reference"}
 SIGNS = {"holds": ("+", PALETTE[2]), "tie": ("=", "0.85"), "does not hold": ("−", PALETTE[3]), "no verdict": ("?", "white")}
+WORDS = {"holds": "as printed", "tie": "tie", "does not hold": "reversed", "no verdict": "no verdict"}  # said of one ordering
 MAIN = (("psnr", "crop"), ("ssim", "crop"), ("lpips", "crop"), ("lmd", "mouth"), ("psnr", "frame"), ("lpips", "mouth"))
 
 
@@ -134,8 +135,19 @@ def scale_curves(curves: dict, variants: Sequence[str] = ("full", "low", "high")
     return fig
 
 
+def counted(rows: Sequence[Row]) -> str:
+    """How many of the orderings `rows` (of orderings_renderer) come out how, in WORDS; "none" where there are no rows.
+
+    >>> said = ("tie; Holm p 0.2", "does not hold; Holm p 0.01", "tie; Holm p 1")
+    >>> counted([Row("orderings", "table6:all>high", "psnr", 0.1, data="d", protocol=text) for text in said])
+    '2 tie, 1 reversed'
+    """
+    found = [r.protocol.split(";")[0] for r in rows]
+    return ", ".join(f"{found.count(said)} {word}" for said, word in WORDS.items() if said in found) or "none"
+
+
 def verdicts(rows: Sequence[Row], beta: str = "predicted", measures: Sequence[tuple[str, str]] = MAIN) -> Figure:
-    """Every printed ordering of tables 4 to 6 against ours, with the difference: + holds, = tie, − fails; empty: printed equal."""
+    """Every printed ordering of tables 4 to 6 against ours, with the difference: + as printed, = tie, − reversed; empty: printed equal."""
     import matplotlib.pyplot as plt
 
     plot_style()

@@ -93,6 +93,14 @@ def test_orderings_of_table_3_are_read_from_the_studys_own_verdicts(said, value,
     assert found.outcome == outcome and found.same_sign == same
 
 
+@pytest.mark.parametrize(("full", "outcome"), [(0.6, fe.NONE), (0.4, fe.HOLDS)])
+def test_a_measure_in_which_full_beats_the_truth_gives_no_verdict(full, outcome):
+    protocol = "paired; full is: better (Holm p 0.02 over 20 comparisons); in the paper: better by 0.4"
+    rows = [row(name, value, metric="sync", table="table3") for name, value in (("full", full), ("truth", 0.5))]
+    rows.append(row("full_minus_base", 0.1, metric="sync", table="table3", protocol=protocol))
+    assert [o.outcome for o in fe.table3_orderings(rows)] == [outcome]
+
+
 def test_orderings_are_read_from_rows_as_the_study_writes_them():
     from paperlib.evaluation.expression_rows import Scores, table3_rows
 

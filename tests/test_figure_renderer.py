@@ -72,3 +72,10 @@ def test_figure_6_refuses_an_unfinished_study(results):
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="expected 2"):
         figure_renderer.picture_grid([np.zeros((1, 8, 8, 3), np.uint8)], ["x"], ["a", "b"])
+
+
+def test_orderings_are_counted_in_words_of_their_own():
+    said = ("holds", "tie", "does not hold", "no verdict", "holds")
+    rows = [Row("orderings", "table6:all>high", "psnr", 0.1, protocol=f"{word}; Holm p 0.1", **PLACE) for word in said]
+    assert figure_renderer.counted(rows) == "2 as printed, 1 tie, 1 reversed, 1 no verdict"
+    assert figure_renderer.counted([]) == "none" and set(figure_renderer.WORDS) == set(figure_renderer.SIGNS)

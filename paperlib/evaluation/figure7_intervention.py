@@ -1,9 +1,10 @@
 """Figure 7 as an intervention: the size of the mouth's error and the motion of the head are set, and r of LMD and SSIM is watched.
 
-A test clip is drawn again with its mouth moved a known share of the way to its twin's, who says another sentence with the same head: none
-(only fresh sensor noise), a quarter, the whole way. Beside them the mouth that never moves. All in both scenes of each speaker, still and
-strong. If |r| told how well a system bears motion or speaks, it would be high where the error is small. Rows of figure7_intervention.json:
-metric `pearson` (mean over clips, speakers resampled), and the mean `lmd` and `ssim` that go with it.
+A test clip is drawn again with its mouth moved a known share of the way to its twin's, who says another sentence with the same head: none,
+a quarter, the whole way. Beside them the mouth that never moves. Every row, not the truth, gets the same fresh sensor noise: a row that is
+drawn again shares the truth's own, and one with noise of its own would differ in more than the mouth. All in both scenes of each speaker,
+still and strong. If |r| told how well a system bears motion or speaks, it would be high where the error is small. Rows of
+figure7_intervention.json: metric `pearson` (mean over clips, speakers resampled), and the mean `lmd` and `ssim` that go with it.
 """
 
 from __future__ import annotations
@@ -48,12 +49,16 @@ def mixed_mouths(coeffs: np.ndarray, other: np.ndarray, share: float) -> np.ndar
 def dubs(
     cfg: config.CorpusConfig, clip: synthetic.ClipId, coeffs: np.ndarray, other: np.ndarray, masks: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Row -> uint8 frames (T, H, W, 3); `truth` among them. coeffs, other: (T, 257) of the clip and its twin; masks (T, 1, H, W)."""
+    """Row -> uint8 frames (T, H, W, 3), each with the same fresh noise, and `truth` without it.
+
+    coeffs, other: (T, 257) of the clip and its twin; masks (T, 1, H, W).
+    """
     truth = synthetic.draw_frames(cfg, clip, coeffs)
     real = torch.from_numpy(truth).float() / 255
-    still = frozen_mouth(real.numpy(), coeffs, masks)
-    out = {"truth": truth, "truth_noisy": _bytes(noisy(real).numpy()), "frozen_mouth": _bytes(still)}
-    return out | {row: synthetic.draw_frames(cfg, clip, mixed_mouths(coeffs, other, share)) for row, share in ERRORS.items()}
+    drawn = {row: synthetic.draw_frames(cfg, clip, mixed_mouths(coeffs, other, share)) for row, share in ERRORS.items()}
+    clean = {"truth_noisy": real, "frozen_mouth": torch.from_numpy(frozen_mouth(real.numpy(), coeffs, masks))}
+    clean |= {row: torch.from_numpy(frames).float() / 255 for row, frames in drawn.items()}
+    return {"truth": truth} | {row: _bytes(noisy(frames).numpy()) for row, frames in clean.items()}
 
 
 def _bytes(frames: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from paperlib import paper
 from paperlib.config import load_profile
 from paperlib.corpus import synthetic
 from paperlib.evaluation import figure7_intervention as intervention
+from paperlib.evaluation.renderer_flicker import NOISE
 from paperlib.face3d.coefficients import EXP
 from paperlib.media.cropping import mouth_mask
 
@@ -28,6 +29,14 @@ def measured():
     near = synthetic.make_clip(cfg, clip).lmk_neutral[: len(own)]
     frames = intervention.dubs(cfg, clip, own, twin, mouth_mask(near, cfg.size))
     return frames, intervention.measures(frames, near)
+
+
+def test_every_row_gets_the_same_fresh_noise_and_the_truth_none(measured):
+    frames, found = measured
+    corner = {row: pictures[:, :8, :8].astype(int) for row, pictures in frames.items()}  # background: no mouth reaches it
+    assert all(np.array_equal(corner[row], corner["truth_noisy"]) for row in intervention.ROWS)
+    assert (corner["truth_noisy"] - corner["truth"]).std() == pytest.approx(NOISE, rel=0.25)
+    assert found["truth_noisy"]["ssim"] > max(found[row]["ssim"] for row in intervention.ROWS if row != "truth_noisy")
 
 
 def test_errors_grow_with_the_share(measured):
