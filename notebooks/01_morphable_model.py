@@ -128,6 +128,7 @@ print(f"the way from her to him: {shape_axis.norm():.1f} standard deviations of 
 # ## The bases, direction by direction
 # Columns of a basis are ordered by how much of the training heads' variation they carry. They are scaled, so that a coefficient of 1 is
 # **one standard deviation**. So $\alpha_1 = 2$ is a head that one in forty heads exceeds, and a face with all coefficients near zero is plain.
+# For expression there are no training heads: how far each action varies is assumed, when the model is built.
 
 # %%
 GROUPS = {"id_coeff": 80, "exp_coeff": 64, "tex_coeff": 80}
@@ -157,7 +158,7 @@ for k in range(3):
     best = cosine[:, k].abs().topk(3).indices.tolist()
     print(f"expression {k} is most like", ", ".join(f"{model.action_names[b]} ({cosine[b, k]:+.2f})" for b in best))
 along = (shape_axis[:3] / shape_axis.norm()).square()
-print("share of the way from woman to man:", ", ".join(f"identity {k} {share:.0%}" for k, share in enumerate(along)))
+print("share of the squared length from woman to man:", ", ".join(f"identity {k} {share:.0%}" for k, share in enumerate(along)))
 
 # %% [markdown]
 # Columns have no natural sign: a jaw that opens towards minus opens towards plus in another build of the same model.
@@ -180,7 +181,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# *Picture: three rising curves. Texture saturates first, expression next, identity is the slowest: heads differ in many small ways.*
+# *Picture: three rising curves. Texture saturates first, expression next, identity is the slowest: heads differ in many small ways.
+# Expression's curve rests on the assumed spread of the actions.*
 #
 # ## Exercise 1: how many for 90 per cent?
 # How many identity directions are needed for at least 90 % of the kept identity variance?
@@ -237,13 +239,12 @@ explore(
 #
 # ## Actions: directions with names
 # Animators think in actions: open the jaw, pucker the lips. The model stores, for each of its named actions, the $\beta$ that performs it.
-# The span of all actions lies inside the 64 directions, so actions are a second way to write the same $\beta$.
+# Every mix of actions is therefore a $\beta$. The reverse is not true: some of the 64 directions are no mix of actions. The cell counts them.
 
 # %%
 NAMED = ["jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft"]
-print(
-    f"{len(model.action_names)} actions, {model.action_coeff.shape[1]} directions, rank {int(torch.linalg.matrix_rank(model.action_coeff))}"
-)
+rank, directions = int(torch.linalg.matrix_rank(model.action_coeff)), model.action_coeff.shape[1]
+print(f"{len(model.action_names)} actions, {directions} directions, rank {rank}: {directions - rank} directions are no mix of actions")
 show_strip([picture(row(exp_coeff=model.actions_to_exp({name: 1.0}))) for name in NAMED], titles=NAMED)
 
 # %% [markdown]
@@ -403,10 +404,10 @@ print("the smallest has the smaller norm:", bool(least.norm() < jaw.norm()))
 
 # %% [markdown]
 # *Picture: two mouths opened by the same 8 mm. The smallest expression shares the work between jaw and lips; the jaw alone needs
-# a larger norm.* A network trained with a penalty on $\beta$ leans the same way: it prefers the cheap expression to the anatomical one.
+# a larger norm.* A network trained with a *squared* penalty on $\beta$ leans the same way: it prefers the cheap expression to the anatomical one.
 #
 # ## Exercise 3: can an identity pretend to speak?
-# The two bases in (1) are added. If their columns were at right angles on the mesh, a picture of the mesh could tell identity from expression.
+# The two bases in (1) are added. If their columns were at right angles on the mesh, no identity could imitate an expression, not even in part.
 # They are not. Which share of the squared travel of `jawOpen` can identity directions imitate, if all vertices count alike?
 # (Project the displacement onto the span of $B_{id}$; answer with a number between 0 and 1, to three digits.)
 
@@ -438,14 +439,14 @@ share = 1 - (identities @ kept - displacement).square().sum() / displacement.squ
 cases = {
     "jaw open": row(exp_coeff=model.actions_to_exp({"jawOpen": 1.0})),
     f"any identity: {imitated:.0%}": row(id_coeff=fits[0].float()),
-    f"within 2.5 sd: {share:.0%}": row(id_coeff=kept.float()),
+    f"ridge, within 2.5 sd: {share:.0%}": row(id_coeff=kept.float()),
 }
 show_strip([picture(c, 128) for c in cases.values()], titles=list(cases), scale=1.4)
-print("the prior costs more than a fifth of the imitation:", bool(share < 0.8 * imitated))
+print("this ridge costs more than a fifth of the imitation:", bool(share < 0.8 * imitated))
 
 # %% [markdown]
-# *Picture: the open jaw, the identity that imitates it best (monstrous lips, no person), and the best one within 2.5 deviations
-# (a longer chin and full lips).* The prior is what tells a long chin from a lowered jaw, and it only tells what is *likely*. Notebook 03 meets this again,
+# *Picture: the open jaw, the identity that imitates it best (monstrous lips, no person), and a likely one: the ridge's, with weights within 2.5
+# deviations (a longer chin and full lips).* The prior is what tells a long chin from a lowered jaw, and it only tells what is *likely*. Notebook 03 meets this again,
 # with 68 points in a picture instead of thousands of vertices in space, and there the ambiguity is far larger.
 #
 # ## What can go wrong

@@ -129,13 +129,14 @@ check("exercise 1", answer1, float(step[0, 0]), tol=1e-3)
 
 # %% [markdown]
 # ## Light in nine numbers
-# Skin is treated as matt (Lambertian). Then all light that arrives, from lamps and walls together, only enters as a smooth function of
-# the surface's direction $n$, and nine functions $\Phi_b$ are enough for it:
+# Skin is treated as matt (Lambertian). If lamps and walls are also far, and nothing casts a shadow, all light that arrives only enters as a
+# smooth function of the surface's direction $n$, and nine functions $\Phi_b$ are nearly enough for it (about one per cent is missing):
 #
 # $$C(n_i, t_i, \gamma) = t_i \sum_{b=1}^{9} \gamma_b\,\Phi_b(n_i)$$
 #
 # (the paper's unnumbered irradiance equation). $t_i$ is the colour of vertex $i$ from (2), $\gamma$ are nine numbers for each of red, green and
-# blue: 27. The nine are spherical harmonics of bands 0, 1 and 2: one constant, three tilts, five saddles.
+# blue: 27. The nine are spherical harmonics of bands 0, 1 and 2: one constant, three tilts, five saddles. The code follows Deng et al. and adds
+# 0.8 to the first number of each channel, so that $\gamma = 0$ is not black but a soft white light.
 
 # %%
 show_source(illumination.sh_basis)
@@ -168,10 +169,11 @@ plt.show()
 
 # %% [markdown]
 # *Picture: above, the nine functions on a sphere, violet positive and orange negative; below, the head with that function added to a soft white
-# light. Function 1 lights from below, 2 from the front, 3 from the picture's left; the rest change the contrast between sides.*
+# light. Function 0 brightens everything, 1 lights from below, 2 from the front, 3 from the picture's left. On the half that we see, 5 looks
+# much like 1 and 7 much like 3. Function 6 lights the front and darkens the rim; 4 and 8 are saddles.*
 #
 # **Check.** On the whole sphere the nine functions are at right angles to each other. In the picture we see only the half that faces
-# us, and there they are not: the root of exercise 2.
+# us, and there they are not, as 5 and 7 have shown: the root of exercise 2.
 
 # %%
 n_points = 20_000
@@ -305,13 +307,17 @@ check("exercise 2, half", answer2_half, true_light, tol=1e-4)
 check("exercise 2, growth", answer2_growth, growth, tol=1e-2)
 
 # %% [markdown]
-# Without noise even half the face suffices. The condition number says what happens with noise: an error in the picture comes out of the
-# solution up to that many times larger. Add 1 % of noise and solve again, for less and less of the face.
+# Without noise even half the face suffices. The condition number says what happens with noise: a relative error of the picture becomes a
+# relative error of the solution, up to that many times larger. Noise that is independent in every pixel averages out and does less harm.
+# Add 1 % of noise and solve again, from equally many pixels that show less and less of the sphere of directions.
 
 # %%
-noise = np.random.default_rng(SEED).normal(0, 0.01, (20, len(red)))
+rng = np.random.default_rng(SEED)
+noise = rng.normal(0, 0.01, (20, len(red)))
 facing_us = per_pixel[use][:, 11]
 regions = {"all": facing_us > -1, "right half": half, "n_z > 0.6": facing_us > 0.6, "n_z > 0.8": facing_us > 0.8}
+fewest = min(int(r.sum()) for r in regions.values())
+regions = {name: rng.choice(np.flatnonzero(r), fewest, replace=False) for name, r in regions.items()}
 condition = [np.linalg.cond(rows[r]) for r in regions.values()]
 spoilt = [np.abs(np.linalg.pinv(rows[r]) @ (red[r] + noise[:, r]).T - true_light[:, None]).max(0).mean() for r in regions.values()]
 fig, ax = plt.subplots(figsize=(5.5, 2.8))
@@ -354,15 +360,15 @@ def tiny_rasterizer(points, triangles, size):
     return index, weights
 
 
-corners = np.array([[4, 3, 9], [44, 10, 9], [12, 44, 9], [2, 30, 7], [45, 22, 12], [34, 46, 9]], np.float32)  # u, v, depth
+corners = np.array([[3, 3, 7], [45, 24, 13], [3, 45, 7], [45, 3, 7], [45, 45, 7], [3, 24, 13]], np.float32)  # u, v, depth
 two = np.array([[0, 1, 2], [3, 4, 5]])
 tiny, library = tiny_rasterizer(corners, two, 48), rasterizer.rasterize(corners, two, 48, 48)
 print("same triangles:", bool((tiny[0] == library[0]).all()), "| same weights:", np.allclose(tiny[1], library[1], atol=1e-5))
 show_strip([tiny[0].astype(float), tiny[1], tiny[1][..., 0]], ["index", "weights as RGB", "weight of corner 0"], scale=2.0)
 
 # %% [markdown]
-# *Picture: two triangles that cut through each other. Left, which one is in front; the border between them is where their depths are equal.
-# Middle, the three weights as red, green and blue. Right, one weight alone.*
+# *Picture: two triangles that cut through each other. Left, which one is in front: the straight border in the middle is where their depths are
+# equal. Middle, the three weights as red, green and blue. Right, one weight alone.*
 #
 # The library's version does the same, compiled, a few milliseconds a frame. Here is a whole head through it.
 
@@ -474,8 +480,9 @@ show_strip(panels, ["reference", "target", "flow (hue: direction)", "reference w
 # shows a turning head: what lies in front of the axis, nose and lips, comes from one side (blue), ears and neck behind it from the other (red), and
 # between them little moves (white). The lower lip has a shade of its own. The warped reference has the target's pose and its outline of the mouth.*
 #
-# Grey in the last picture are points that the reference does not show. Inside the mouth no flow can help: teeth and tongue were hidden. This is the
-# reason for inpainting, equations of notebook 06. And shading stays behind: the warp carries the old light along.
+# Grey on the head in the last picture are points that the reference does not show; the background is grey because no mesh is there.
+# Inside the mouth no flow can help: teeth and tongue were hidden. This is the reason for inpainting, equations of notebook 06. And shading
+# stays behind: the warp carries the old light along.
 #
 # **Check.** A landmark is a vertex, so its flow is known from projection alone. Compare at every landmark that is visible in both.
 
@@ -493,7 +500,8 @@ print("warping at least halves the difference where it is valid:", bool(better))
 # ## What can go wrong
 # - **Half a pixel.** dlib, FAN and OpenCV put pixel centres at integers, we at integers + 0.5. Forget it once and every landmark is off by
 #   more than the improvement some papers claim.
-# - **Left and right.** A camera that looks along $-z$ mirrors. PyTorch3D's $x$ points to the left. One file, `camera.py`, knows this; no other does.
+# - **Left and right.** The person's left is at $+x$, the picture's right. PyTorch3D's $x$ points to the left. One file,
+#   `camera.py`, knows this; no other does.
 # - **Matt skin only.** Nine numbers know no shadow of the nose, no highlight, no skin that glows. The corpus adds a little gloss of the main lamp
 #   (`specular` of `render`), which the 257 numbers do not hold. The renderer must learn such things from pictures.
 # - **Aliasing.** One sample per pixel makes jagged lips at 96 pixels. The corpus is drawn with four samples per pixel.
