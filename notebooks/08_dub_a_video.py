@@ -354,7 +354,7 @@ explore(matrix_frame, frame=(0, len(a) - 1, int(looked_at[(lip_opening(b.lmk) - 
 # columns: the three mouths under one speech should agree, although their sources do not.*
 
 # %%
-fig, axes = plt.subplots(3, 3, figsize=(8.4, 4.8), sharex=True, sharey=True)
+fig, axes = plt.subplots(3, 3, figsize=(8.0, 4.5), sharex=True, sharey=True)
 for line, s in zip(axes, sources, strict=True):
     for ax, w in zip(line, waves, strict=True):
         ax.plot(looked_at, of_source[s], ":", color="0.45", label="source's mouth")

@@ -6,7 +6,7 @@ no_semantic     no images and no encoder for them: the speech features attend to
 no_attention    images stay; instead of (5)-(7) one linear layer joins F_a and F_v of the same frame, so k has no part; both losses.
 no_shape        as full, lambda_shape = 0: (11) alone.
 base            all three removed: one linear layer on F_a, the Bi-LSTM and the head, (11) alone.
-With `residual_audio` (our extension) full and no_semantic have a linear path of F_a beside the attention; the other two need none.
+With `residual_audio` (our extension) full, no_semantic and no_shape have a linear path of F_a beside the attention; the others need none.
 as_printed, beside the table, is full without that path: by (7) all that it says is a mixture of image features.
 
 Does V help? (PROTOCOL): full against random_teacher (the same generator with random weights, its BatchNorm set on speech, one draw for

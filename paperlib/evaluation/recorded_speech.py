@@ -32,7 +32,7 @@ TABLE, PICTURE = "recorded_speech", "languages"
 SPOKEN_DB = -45.0  # a frame louder than this, the level set to -20 dB, counts as speech: pauses and breath lie below
 LEAST = 15  # frames of speech that a file must have
 SHOWN = 10  # faces in a strip
-COLOURS = 96  # of the picture
+COLOURS = 48  # of the picture
 STRIPS = 5  # languages in the picture, the first ones given
 
 
