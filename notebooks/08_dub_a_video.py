@@ -361,9 +361,9 @@ for line, s in zip(axes, sources, strict=True):
         if w in wanted:
             ax.plot(looked_at, wanted[w], "--", color=PALETTE[1], label="true mouth of this speech")
         ax.plot(looked_at, opening[s, w], color=PALETTE[0], label="dub")
-        text = f"r with speech {r(opening[s, w], wanted[w]):.2f}, " if w in wanted else ""
+        text = f"speech {r(opening[s, w], wanted[w]):.2f}, " if w in wanted else ""
         leak = "frozen" if s == "frozen mouth" else f"{r(opening[s, w], of_source[s]):.2f}"
-        ax.set_title(f"{text}with source {leak}", fontsize=9)
+        ax.set_title(f"r: {text}source {leak}", fontsize=9)
     line[0].set_ylabel(f"{s}\nopening (px)")
 for ax, w in zip(axes[-1], waves, strict=True):
     ax.set_xlabel(f"frame, {w}")
