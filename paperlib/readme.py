@@ -158,14 +158,14 @@ def recorded(folder: Path | None = None) -> str:
     for data, words in people.items():
         own = select(grid, data=f"GRID, {data}")
         lines.append([f"stage 1, GRID, {words}", cell(_one(own, row="tuned_0"), 2), beside(own, loudness="loudness")])
-        alone = beside(own, scratch_60="trained on these alone")
+        alone = beside(own, scratch_60="trained on these alone", frame_index="a clock")
         lines.append(["the same, tuned on 60 sentences of s1", cell(_one(own, row="tuned_60"), 2), alone])
     own = select(dubs, data="grid, s1, 12 clips", track="cross-sentence")
     rivals = beside(own, swapped_speech="fed wrong speech", source_unchanged="the video left as it was")
     lines.append(["dubs of GRID's s1 with other sentences, 12 clips", cell(_one(own, row="ours_mini"), 2), rivals])
     note = (
-        "Brackets: 95% interval, over speakers or, of one speaker, over clips. Loudness hears no words and a video left as it was hears "
-        "nothing: what does not beat them has not been shown to follow the words"
+        "Brackets: 95% interval, over speakers or, of one speaker, over clips. Loudness hears no words, a clock (ridge on the "
+        "place in the sentence) and a video left as it was hear nothing: what does not beat them has not been shown to follow the words"
     )
     return f"{title} {note}.\n\n" + _table(["", "ours", "beside it"], lines)
 

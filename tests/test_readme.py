@@ -80,7 +80,7 @@ def test_recorded_people_stand_beside_what_hears_no_words(tmp_path):
     motion = [row("controls_expression_real", n, v, "d") for n, v in (("full", 0.4), ("loudness", 0.5))]
     write_results("controls_expression_real", motion, HEADER, tmp_path)
     people = ("the speaker tuned on, 20 other sentences", "10 clips of other people")
-    values = (("tuned_0", 0.3), ("loudness", 0.6), ("tuned_60", 0.8), ("scratch_60", 0.7))
+    values = (("tuned_0", 0.3), ("loudness", 0.6), ("tuned_60", 0.8), ("scratch_60", 0.7), ("frame_index", 0.65))
     grid = [row("expression_grid", n, v, f"GRID, {data}") for data in people for n, v in values]
     write_results("expression_grid", grid, HEADER, tmp_path)
     assert "Not measured yet" in readme.recorded(tmp_path)
