@@ -73,7 +73,7 @@ def stage1(folder: Path | None = None) -> str:
     lines = [[STAGE1[row], *("undefined (constant)" if r.value is None else cell(r, 2) for r in found)] for row, found in chosen.items()]
     caption = _caption([r for found in chosen.values() for r in found])
     if read_card("expression_classroom")["config"].get("residual_audio"):
-        caption += ". The network has an audio path beside (7), an extension that the paper does not have"
+        caption += ". The network has an audio path beside the attention, equation (7), an extension that the paper does not have"
     return f"{title} {caption}.\n\n" + _table(["", *STAGE1_METRICS.values()], lines)
 
 

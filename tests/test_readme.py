@@ -36,7 +36,7 @@ def test_an_extension_of_the_network_is_said(tmp_path, card):
     write(tmp_path)
     assert "audio path" not in readme.block(tmp_path)
     card["config"]["residual_audio"] = True
-    assert "an audio path beside (7), an extension that the paper does not have" in readme.block(tmp_path)
+    assert "an audio path beside the attention, equation (7), an extension that the paper does not have" in readme.block(tmp_path)
 
 
 @pytest.mark.usefixtures("card")
