@@ -15,6 +15,7 @@ import numpy as np
 from paperlib.errors import InputError
 from paperlib.evaluation.expression_measures import UNITS
 from paperlib.evaluation.expression_rows import BETTER, PAPER_MEASURES
+from paperlib.evaluation.ledger import beats_truth
 from paperlib.metrics.statistics import verdict
 from paperlib.notebook import PALETTE, plot_style
 from paperlib.paper import METRICS
@@ -143,18 +144,11 @@ def table3_orderings(rows: Sequence[Row]) -> list[Ordering]:
         if found := re.search(r"full is: ([a-z ]+) \(.*in the paper: (\w+)", r.protocol):
             said, printed = found.groups()
             outcome = {printed: HOLDS, "tie": TIE, "no verdict": NONE}.get(said, REVERSED)
-            if _beats_truth(rows, r):
+            if beats_truth(rows, r, "full"):
                 outcome = NONE
             same = (r.value * METRICS[r.metric].better > 0) == (printed == "better")
             out.append(Ordering(r.row.removeprefix("full_minus_"), r, said, printed, outcome, same))
     return out
-
-
-def _beats_truth(rows: Sequence[Row], difference: Row) -> bool:
-    """Whether full's own value is better than the truth's in the measure of `difference`."""
-    place = {"metric": difference.metric, "region": difference.region, "kind": "measured"}
-    own, truth = ([r.value for r in select(list(rows), row=name, **place) if r.value is not None] for name in ("full", "truth"))
-    return bool(own and truth) and METRICS[difference.metric].better * (own[0] - truth[0]) > 0
 
 
 def window_figure(rows: Sequence[Row], own: int, metric: str = "aed_mouth") -> Figure:

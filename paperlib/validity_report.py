@@ -12,7 +12,7 @@ from paperlib.dubbing_report import CONTEST, PAPER, heading, markdown, name
 from paperlib.evaluation.baseline_validity import LESS
 from paperlib.evaluation.dubbing_systems import CONTESTS, MINIS, OURS
 from paperlib.evaluation.dubbing_tasks import CROSS
-from paperlib.evaluation.dubbing_verdicts import Duel, duels, measure_of
+from paperlib.evaluation.dubbing_verdicts import NONE, Duel, duels, measure_of
 from paperlib.paper import PAIRED
 from paperlib.results import Row, select
 from paperlib.tables import cell
@@ -83,7 +83,8 @@ def longer(rows: Sequence[Row]) -> str:
 def second_track(rows: Sequence[Row], table: Sequence[Row], agreement: Sequence[Row] = ()) -> list[Duel]:
     """Ours against the longer minis on the clips of one table, by that table's rules; empty where nothing was trained longer.
 
-    rows: of baseline_validity; table: the saved rows of table 1 or 2, which say where ours beats the truth.
+    rows: of baseline_validity; table: the saved rows of table 1 or 2, which say where ours beats the truth. agreement: of the judges of
+    sync on the minis of the equal budget, the only ones that they have ranked.
     """
     said = next((r.data for r in table if r.track == CROSS and r.value is not None), "")
     pairs = [replace(r, row=r.row.removesuffix("_longer")) for r in rows if r.row.startswith(PAIRED) and r.data == said]
@@ -91,9 +92,9 @@ def second_track(rows: Sequence[Row], table: Sequence[Row], agreement: Sequence[
 
 
 def moved(before: Sequence[Duel], after: Sequence[Duel]) -> str:
-    """Which verdicts on ours are others once the minis have trained longer."""
+    """Which verdicts on ours are others once the minis have trained longer; comparisons that have none, before or after, do not count."""
     was = {(d.other, d.measure): d.said for d in before}
-    both = [(d, was[d.other, d.measure]) for d in after if (d.other, d.measure) in was]
+    both = [(d, old) for d in after if (old := was.get((d.other, d.measure))) and {old, d.said} != {NONE}]
     changed = [f"{heading(d.measure, False)} against {name(d.other)}: {old}, now {d.said}" for d, old in both if d.said != old]
     return f"{len(changed)} of {len(both)} verdicts changed" + (" (" + "; ".join(changed) + ")" if changed else "")
 

@@ -2,8 +2,9 @@
 
 "without": the part that the original's own paper rests on is taken away, and the same budget spent; a reduction that is none the worse
 for it did not keep the idea. "longer": the shipped mini is trained on from where it ended, budget by budget, until one more budget hardly
-lowers its validation error or ROUNDS are spent; what it gains tells how far from its own plateau the equal budget left it. Everything was
-fixed before a run: the parts, the measure that has to suffer, the length of a round and what "hardly" means.
+lowers its validation error or ROUNDS are spent; what it gains tells how far from its own plateau the equal budget left it. Fixed before
+any run: the parts, the measures that have to suffer, and GAIN. That a mini goes on after the first added budget, and for how long at most,
+was decided when none of the five had reached a plateau by then.
 """
 
 from __future__ import annotations

@@ -127,8 +127,9 @@ def claim(corpus: Corpus) -> None:
     if path.exists():
         there = json.loads(path.read_text())
         if there != card:
-            changed = [k for k in card["look"] if there.get("look", {}).get(k) != card["look"][k]] or ["the code or the face model"]
-            raise InputError(f"{corpus.root}: holds a corpus made with other {', '.join(changed)}; choose another --out, or delete it")
+            changed = [k for k in card["look"] if there.get("look", {}).get(k) != card["look"][k]]
+            how = f"with another {', '.join(changed)}" if changed else "by other code or with another face model"
+            raise InputError(f"{corpus.root}: holds a corpus made {how}; choose another --out, or delete it")
         return
     atomic_write(path, (json.dumps(card, indent=1) + "\n").encode())
 

@@ -1,6 +1,7 @@
 """Bulk preparation: sizes, kill and resume, other settings in the same folder."""
 
 import dataclasses
+import json
 import os
 
 import pytest
@@ -35,8 +36,11 @@ def test_minutes_are_kept_to(monkeypatch):
 def test_other_settings_are_refused(tmp_path):
     bulk.claim(Corpus(TINY, tmp_path))
     bulk.claim(Corpus(dataclasses.replace(TINY, train_speakers=5), tmp_path))  # more people: the same look
-    with pytest.raises(InputError, match=r"made with other size.*choose another --out"):
+    with pytest.raises(InputError, match=r"made with another size.*choose another --out"):
         bulk.claim(Corpus(dataclasses.replace(TINY, size=64), tmp_path))
+    (tmp_path / bulk.CARD).write_text(json.dumps({"key": "0", "look": Corpus(TINY, tmp_path).look}))
+    with pytest.raises(InputError, match="made by other code or with another face model; choose"):
+        bulk.claim(Corpus(TINY, tmp_path))
 
 
 def test_sweep_takes_what_the_dead_left_and_nothing_else(tmp_path):
