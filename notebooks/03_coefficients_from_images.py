@@ -523,7 +523,7 @@ axes[1].set(ylabel="SSIM")
 axes[1].legend(loc="lower center")
 axes[2].plot(factors, scored[:, 3], "o-", color=PALETTE[2])
 axes[2].axhline(0, color="0.6", linewidth=1)
-axes[2].set(ylabel="mouth skill")
+axes[2].set(ylabel="skill, mask")
 for ax in axes:
     ax.set(xlabel="expression multiplied by")
 plt.show()
@@ -563,7 +563,7 @@ table = np.array([score(pred, half_lmk if lmk is None else lmk) for pred, lmk in
 widest = int(target_lmk[:, 66, 1].sub(target_lmk[:, 62, 1]).argmax())
 show_strip([target[widest], *(pred[widest] for pred, _ in mistakes.values())], ["truth", *mistakes], columns=8, scale=1.0)
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 2.6), sharey=True)
-for ax, column, name, colour in zip(axes, (0, 1, 3), ("LMD (px)", "SSIM, whole frame", "mouth skill"), PALETTE, strict=False):
+for ax, column, name, colour in zip(axes, (0, 1, 3), ("LMD (px)", "SSIM, whole frame", "skill, mask"), PALETTE, strict=False):
     ax.barh(list(mistakes), table[:, column], color=colour)
     ax.set(xlabel=name)
 axes[0].invert_yaxis()

@@ -508,7 +508,7 @@ for name in SETS:
 
 # %%
 for name in SETS:
-    fig = intervals([r for r in select(controls, metric="skill", region="mouth") if r.data.endswith(name)], "mouth skill")
+    fig = intervals([r for r in select(controls, metric="skill", region="mouth") if r.data.endswith(name)], "skill, mask")
     fig.axes[0].set_title(name)
     plt.show()
 

@@ -378,7 +378,8 @@ if orderings:
     display(Markdown(head + "\n\n" + "\n".join(lines)))
     mouth = [replace(o.paired, beta="") for o in orderings if (o.paired.metric, o.paired.region) == ("aed", "mouth")]
     names3 = {f"full_minus_{row}": text for row, text in TABLES["table3"].labels.items()}
-    figures.intervals(mouth, "full minus row, AED of the mouth (sd)", names=names3)
+    fig = figures.intervals(mouth, "full minus row, AED of the mouth (sd)", names=names3)
+    fig.axes[0].locator_params(axis="x", nbins=6)
     plt.show()
     print("printed orderings, full against each row:")
     for m, text in columns.items():
